@@ -1,0 +1,328 @@
+//! Which pages carry which tags: for warming and for caches that purge by URL, never for a verdict.
+//!
+//! Small on purpose, a few tens of bytes an edge. An exact tag leads to its pages through `members`; what is
+//! rare (ancestors, paths, hosts) is found by walking the rows, a bounded stretch at a time.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hashbrown::HashTable;
+
+use super::{Cursor, Members};
+use crate::clock::Moment;
+use crate::hash::IdentityState;
+use crate::model::implicit;
+use crate::model::key::{self, CacheKey, Scope};
+use crate::model::tag::{Tag, TagId, TagSet, ancestors};
+
+/// How many rows one call walks at most, so that a listing never holds the lock for long.
+const STRETCH: usize = 128;
+
+/// A page: its key and tags. `text` is the key's tail followed by the tags, separated by spaces.
+#[derive(Debug)]
+struct Row {
+    scope: Arc<Scope>,
+    text: Box<[u8]>,
+    tail_len: u32,
+    /// Seconds on the clock's time line.
+    expires: u32,
+}
+
+impl Row {
+    fn tail(&self) -> &[u8] {
+        &self.text[..self.tail_len as usize]
+    }
+
+    fn tags(&self) -> impl Iterator<Item = &str> {
+        let text = std::str::from_utf8(&self.text[self.tail_len as usize..]).unwrap_or_default();
+        text.split(' ').filter(|tag| !tag.is_empty())
+    }
+
+    fn key(&self) -> Option<CacheKey> {
+        CacheKey::from_parts(Arc::clone(&self.scope), Bytes::copy_from_slice(self.tail()))
+    }
+
+    fn is(&self, key: &CacheKey) -> bool {
+        self.tail() == key.tail() && (Arc::ptr_eq(&self.scope, key.scope()) || self.scope == *key.scope())
+    }
+
+    /// Whether the page carries the tag, explicitly, below it, or by being what it is.
+    fn carries(&self, tag: &str, build: Option<&str>) -> bool {
+        if !tag.starts_with('~') {
+            return self.tags().any(|own| own.strip_prefix(tag).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')));
+        }
+        let mut found = false;
+        key::read(&self.scope, self.tail(), |key| implicit::each(key, build, |own| found |= own == tag));
+        found
+    }
+
+    /// Rows of one path and query share a hash, so that a URL leads to all of its variants.
+    fn hash(&self) -> u64 {
+        key::url_of(self.tail()).map_or(0, |(path, query)| implicit::url_hash(path, query))
+    }
+}
+
+/// The pages of one tag: mostly one.
+#[derive(Debug)]
+enum Pages {
+    One(u32),
+    Many(Box<BTreeSet<u32>>),
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct Index {
+    rows: Vec<Option<Row>>,
+    free: Vec<u32>,
+    by_url: HashTable<u32>,
+    members: HashMap<u64, Pages, IdentityState>,
+    /// How many rows carry something below a tag.
+    below: HashMap<u64, u32, IdentityState>,
+    build: Option<Box<str>>,
+    most_rows: usize,
+    /// The next row to be looked at for expiry.
+    hand: usize,
+    is_complete: bool,
+}
+
+impl Index {
+    /// An empty index of at most `most_rows` pages.
+    #[must_use]
+    pub fn new(most_rows: usize, build: Option<&str>) -> Self {
+        Self {
+            rows: Vec::new(),
+            free: Vec::new(),
+            by_url: HashTable::new(),
+            members: HashMap::default(),
+            below: HashMap::default(),
+            build: build.map(Into::into),
+            most_rows,
+            hand: 0,
+            is_complete: true,
+        }
+    }
+
+    /// How many pages it knows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len() - self.free.len()
+    }
+
+    /// Whether it knows none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Sets the tags of a page. `false` when there was no room, after which listings are incomplete.
+    pub fn bind(&mut self, key: &CacheKey, tags: &TagSet, now: Moment, expires: Moment) -> bool {
+        self.unbind(key);
+        self.expire_some(now);
+        if self.len() >= self.most_rows {
+            self.is_complete = false;
+            return false;
+        }
+        let mut text = key.tail().to_vec();
+        for (n, tag) in tags.iter().enumerate() {
+            if n > 0 {
+                text.push(b' ');
+            }
+            text.extend_from_slice(tag.as_str().as_bytes());
+        }
+        let row = Row {
+            scope: Arc::clone(key.scope()),
+            text: text.into(),
+            tail_len: u32::try_from(key.tail().len()).unwrap_or(u32::MAX),
+            expires: seconds(expires).saturating_add(1),
+        };
+        let at = self.free.pop().unwrap_or_else(|| {
+            self.rows.push(None);
+            u32::try_from(self.rows.len() - 1).unwrap_or(u32::MAX)
+        });
+        self.rows[at as usize] = Some(row);
+        let rows = &self.rows;
+        self.by_url.insert_unique(url_hash(key), at, |&at| rows[at as usize].as_ref().map_or(0, Row::hash));
+        if key.query().is_some() {
+            // A URL covers its queries: with any there, listing it takes a walk.
+            *self.below.entry(implicit::url_hash(key.path(), None)).or_default() += 1;
+        }
+        for tag in tags {
+            add(&mut self.members, TagId::of(tag.as_str()), at);
+            for above in tag.ancestors() {
+                *self.below.entry(TagId::of(above).0).or_default() += 1;
+            }
+        }
+        true
+    }
+
+    /// Forgets a page.
+    pub fn unbind(&mut self, key: &CacheKey) {
+        let rows = &self.rows;
+        let found = self.by_url.find_entry(url_hash(key), |&at| rows[at as usize].as_ref().is_some_and(|row| row.is(key)));
+        if let Ok(entry) = found {
+            let (at, _) = entry.remove();
+            self.drop_row(at);
+        }
+    }
+
+    fn drop_row(&mut self, at: u32) {
+        let Some(row) = self.rows.get_mut(at as usize).and_then(Option::take) else { return };
+        for tag in row.tags() {
+            remove(&mut self.members, TagId::of(tag), at);
+            for above in ancestors(tag) {
+                release(&mut self.below, TagId::of(above).0);
+            }
+        }
+        if let Some((path, Some(_))) = key::url_of(row.tail()) {
+            release(&mut self.below, implicit::url_hash(path, None));
+        }
+        self.free.push(at);
+    }
+
+    /// Looks at two more rows on each call, so that what is bound expires without a sweep of everything.
+    fn expire_some(&mut self, now: Moment) {
+        let now = seconds(now);
+        for _ in 0..2 {
+            self.hand = if self.hand + 1 < self.rows.len() { self.hand + 1 } else { 0 };
+            let Some(Some(row)) = self.rows.get(self.hand) else { continue };
+            if row.expires <= now && let Some(key) = row.key() {
+                self.unbind(&key);
+            }
+        }
+    }
+
+    /// The explicit tags of a page.
+    #[must_use]
+    pub fn tags_of(&self, key: &CacheKey) -> Option<TagSet> {
+        let at = self.by_url.find(url_hash(key), |&at| self.rows[at as usize].as_ref().is_some_and(|row| row.is(key)))?;
+        let row = self.rows[*at as usize].as_ref()?;
+        Some(row.tags().filter_map(|tag| Tag::parse(tag).ok()).collect())
+    }
+
+    /// How many pages carry exactly this tag; `None` when that takes a walk to know.
+    #[must_use]
+    pub fn count(&self, tag: &Tag) -> Option<usize> {
+        let id = TagId::of(tag.as_str());
+        if tag.as_str().starts_with('~') || self.below.contains_key(&id.0) {
+            return None;
+        }
+        Some(match self.members.get(&id.0) {
+            None => 0,
+            Some(Pages::One(_)) => 1,
+            Some(Pages::Many(pages)) => pages.len(),
+        })
+    }
+
+    /// How many variants of the key's URL there are beside the key itself.
+    #[must_use]
+    pub fn variants_beside(&self, key: &CacheKey) -> usize {
+        let beside = |row: &Row| {
+            (Arc::ptr_eq(&row.scope, key.scope()) || row.scope == *key.scope())
+                && key::url_of(row.tail()) == Some((key.path(), key.query()))
+                && row.tail() != key.tail()
+        };
+        self.of_url(url_hash(key)).filter(|(_, row)| beside(row)).count()
+    }
+
+    fn of_url(&self, hash: u64) -> impl Iterator<Item = (u32, &Row)> {
+        self.by_url.iter_hash(hash).filter_map(|&at| Some((at, self.rows.get(at as usize)?.as_ref()?)))
+    }
+
+    /// One page of the carriers of a tag and of what is below it.
+    #[must_use]
+    pub fn members(&self, tag: &Tag, after: Option<Cursor>, limit: usize) -> Members {
+        let from = after.map_or(0, |Cursor(at)| usize::try_from(at).unwrap_or(usize::MAX));
+        let id = TagId::of(tag.as_str());
+        let (rows, next) = match self.url(tag.as_str(), limit) {
+            Some(rows) => (rows, None),
+            None if tag.as_str().starts_with('~') || self.below.contains_key(&id.0) => {
+                self.walk(tag.as_str(), from, limit)
+            }
+            None => self.exact(id, from, limit),
+        };
+        let keys = rows.into_iter().filter_map(|at| self.rows.get(at as usize)?.as_ref()?.key()).collect();
+        Members { keys, next, is_complete: self.is_complete }
+    }
+
+    /// The pages of a URL at once; `None` when that takes a walk.
+    fn url(&self, tag: &str, limit: usize) -> Option<Vec<u32>> {
+        let hash = implicit::url_hash_of_tag(tag)?;
+        if self.below.contains_key(&hash) {
+            return None;
+        }
+        let rows: Vec<u32> =
+            self.of_url(hash).filter(|(_, row)| row.carries(tag, None)).map(|(at, _)| at).take(limit + 1).collect();
+        (rows.len() <= limit).then_some(rows)
+    }
+
+    fn exact(&self, id: TagId, from: usize, limit: usize) -> (Vec<u32>, Option<Cursor>) {
+        let from = u32::try_from(from).unwrap_or(u32::MAX);
+        match self.members.get(&id.0) {
+            None => (Vec::new(), None),
+            Some(Pages::One(at)) => ((*at >= from).then_some(*at).into_iter().collect(), None),
+            Some(Pages::Many(pages)) => {
+                let mut rest = pages.range(from..).copied();
+                let found: Vec<u32> = rest.by_ref().take(limit).collect();
+                (found, rest.next().map(|at| Cursor(u64::from(at))))
+            }
+        }
+    }
+
+    fn walk(&self, tag: &str, from: usize, limit: usize) -> (Vec<u32>, Option<Cursor>) {
+        let mut found = Vec::new();
+        let end = self.rows.len().min(from.saturating_add(STRETCH));
+        for at in from..end {
+            if self.rows[at].as_ref().is_some_and(|row| row.carries(tag, self.build.as_deref())) {
+                found.push(u32::try_from(at).unwrap_or(u32::MAX));
+                if found.len() >= limit {
+                    return (found, (at + 1 < self.rows.len()).then_some(Cursor(at as u64 + 1)));
+                }
+            }
+        }
+        (found, (end < self.rows.len()).then_some(Cursor(end as u64)))
+    }
+}
+
+fn seconds(moment: Moment) -> u32 {
+    u32::try_from(moment.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX)
+}
+
+fn url_hash(key: &CacheKey) -> u64 {
+    implicit::url_hash(key.path(), key.query())
+}
+
+/// Counts one down; a count of zero is no entry.
+fn release(counts: &mut HashMap<u64, u32, IdentityState>, id: u64) {
+    if let Some(count) = counts.get_mut(&id) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&id);
+        }
+    }
+}
+
+fn add(members: &mut HashMap<u64, Pages, IdentityState>, id: TagId, at: u32) {
+    match members.get_mut(&id.0) {
+        None => drop(members.insert(id.0, Pages::One(at))),
+        Some(Pages::Many(pages)) => drop(pages.insert(at)),
+        Some(one @ Pages::One(_)) => {
+            let Pages::One(first) = *one else { return };
+            *one = Pages::Many(Box::new(BTreeSet::from([first, at])));
+        }
+    }
+}
+
+fn remove(members: &mut HashMap<u64, Pages, IdentityState>, id: TagId, at: u32) {
+    let is_empty = match members.get_mut(&id.0) {
+        None => false,
+        Some(Pages::One(only)) => *only == at,
+        Some(Pages::Many(pages)) => {
+            pages.remove(&at);
+            pages.is_empty()
+        }
+    };
+    if is_empty {
+        members.remove(&id.0);
+    }
+}

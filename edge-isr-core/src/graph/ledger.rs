@@ -1,0 +1,313 @@
+//! The truth about freshness in one process: a sequence, the marks of tags, two floors.
+//!
+//! Two counters. `seq` moves **before** the marks are written, and renders snapshot it. `applied` moves
+//! **after** they are written and before the invalidation is acknowledged, and pages compare it. Comparing
+//! `seq` instead would let a reader between bump and mark remember too much.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::hash::IdentityState;
+use crate::model::snapshot::{Incarnation, Mark, Marks, Mode, Snapshot};
+use crate::model::tag::TagId;
+use crate::sync::{AtomicU64, Mutex, lock};
+
+#[cfg(not(loom))]
+const SHARDS: usize = 256;
+#[cfg(loom)]
+const SHARDS: usize = 1;
+
+/// A tag's mark and when it was last raised, for the garbage collector only.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    mark: Mark,
+    at: Moment,
+}
+
+type Shard = HashMap<u64, Entry, IdentityState>;
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct Ledger {
+    incarnation: Incarnation,
+    seq: AtomicU64,
+    applied: AtomicU64,
+    floor_soft: AtomicU64,
+    floor_hard: AtomicU64,
+    /// Each lock is held for a few look-ups; never over an await.
+    shards: Box<[Mutex<Shard>]>,
+    most_per_shard: usize,
+    horizon: Duration,
+}
+
+/// An invalidation that has its number but is not yet applied.
+#[derive(Debug)]
+#[must_use = "an invalidation counts only once it is applied"]
+pub struct Bump {
+    seq: u64,
+}
+
+impl Ledger {
+    /// An empty ledger. It keeps about `most_marks` marks, and forgets those older than `horizon` first: no
+    /// page born before that is of use any more.
+    #[must_use]
+    pub fn new(incarnation: Incarnation, most_marks: usize, horizon: Duration) -> Self {
+        Self {
+            incarnation,
+            seq: AtomicU64::new(0),
+            applied: AtomicU64::new(0),
+            floor_soft: AtomicU64::new(0),
+            floor_hard: AtomicU64::new(0),
+            shards: (0..SHARDS).map(|_| Mutex::new(Shard::default())).collect(),
+            most_per_shard: (most_marks / SHARDS).max(1),
+            horizon,
+        }
+    }
+
+    /// This life's name.
+    #[must_use]
+    pub const fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
+    /// Where a render stands that begins now. To be called before the handler is first polled.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot { incarnation: self.incarnation, seq: self.seq.load(SeqCst) }
+    }
+
+    /// How many changes are visible in full. What a hit compares; one load.
+    #[must_use]
+    #[inline]
+    pub fn applied(&self) -> u64 {
+        self.applied.load(Acquire)
+    }
+
+    /// Marks tags. When this returns, every page that carries one of them and was begun before is stale or dead.
+    pub fn mark(&self, ids: &[TagId], mode: Mode, now: Moment) -> u64 {
+        let bump = self.bump();
+        self.write(&bump, ids, mode, now);
+        self.apply(bump)
+    }
+
+    /// First step: take the number. A render that begins from here on sees the committed data.
+    pub fn bump(&self) -> Bump {
+        Bump { seq: self.seq.fetch_add(1, SeqCst) + 1 }
+    }
+
+    /// Second step: write the marks. Max, not set: invalidations may finish out of order.
+    pub fn write(&self, bump: &Bump, ids: &[TagId], mode: Mode, now: Moment) {
+        let mark = match mode {
+            Mode::Soft => Mark { soft: bump.seq, hard: 0 },
+            Mode::Hard => Mark { soft: 0, hard: bump.seq },
+        };
+        for id in ids {
+            let mut shard = lock(self.shard(*id));
+            let entry = shard.entry(id.0).or_insert(Entry { mark, at: now });
+            *entry = Entry { mark: entry.mark.max(mark), at: now.max(entry.at) };
+            if shard.len() > self.most_per_shard {
+                self.collect(&mut shard, now);
+            }
+        }
+    }
+
+    /// Third step: let pages notice. Only now may the invalidation be acknowledged.
+    pub fn apply(&self, bump: Bump) -> u64 {
+        self.applied.fetch_add(1, AcqRel);
+        bump.seq
+    }
+
+    /// The latest mark that concerns a page: over its tags, its scope's tags and the floors.
+    ///
+    /// The marks are read before the floors: the collector raises a floor before it drops a mark, so whoever
+    /// no longer finds the mark finds the floor.
+    #[must_use]
+    pub fn marks(&self, ids: impl IntoIterator<Item = TagId>) -> Marks {
+        let mut latest = Mark::default();
+        for id in ids {
+            if let Some(entry) = lock(self.shard(id)).get(&id.0) {
+                latest = latest.max(entry.mark);
+            }
+        }
+        let floor = Mark { soft: self.floor_soft.load(Acquire), hard: self.floor_hard.load(Acquire) };
+        Marks { incarnation: self.incarnation, latest: latest.max(floor) }
+    }
+
+    /// How many marks are kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).len()).sum()
+    }
+
+    /// Whether none is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn shard(&self, id: TagId) -> &Mutex<Shard> {
+        // The high bits: the map inside uses the low ones.
+        &self.shards[(id.0 >> 56) as usize % SHARDS]
+    }
+
+    /// Makes room in a full shard: what is older than the horizon, and at least half. Dropped marks raise the
+    /// floor of their own strength first, so forgetting only ever invalidates more.
+    #[cold]
+    fn collect(&self, shard: &mut Shard, now: Moment) {
+        let mut ages: Vec<Moment> = shard.values().map(|entry| entry.at).collect();
+        let middle = ages.len() / 2;
+        let (_, &mut median, _) = ages.select_nth_unstable(middle);
+        let is_old = |entry: &Entry| entry.at <= median || now.since(entry.at) > self.horizon;
+        let dropped = shard.values().filter(|entry| is_old(entry)).fold(Mark::default(), |most, entry| most.max(entry.mark));
+        self.floor_soft.fetch_max(dropped.soft, AcqRel);
+        self.floor_hard.fetch_max(dropped.hard, AcqRel);
+        shard.retain(|_, entry| !is_old(entry));
+        self.applied.fetch_add(1, AcqRel);
+    }
+
+    /// Raises the floors as the collector would, for tests of late renders.
+    #[cfg(test)]
+    pub(crate) fn forget_everything(&self, now: Moment) {
+        for shard in &self.shards {
+            let mut shard = lock(shard);
+            if !shard.is_empty() {
+                while !shard.is_empty() {
+                    self.collect(&mut shard, now);
+                }
+            }
+        }
+    }
+
+    /// `seq`, which a naive reader would compare: the must-fail twin of `applied`.
+    #[cfg(any(test, loom))]
+    #[must_use]
+    pub fn naive_counter(&self) -> u64 {
+        self.seq.load(SeqCst)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn ledger(most: usize) -> Ledger {
+        Ledger::new(Incarnation::from_bytes([7; 16]), most, Duration::from_secs(60))
+    }
+
+    const A: TagId = TagId(1 << 60 | 1);
+    const B: TagId = TagId(2 << 60 | 2);
+    const NOW: Moment = Moment::from_nanos(0);
+
+    /// A page as the hit path sees it: fresh without look-ups while its counter has not moved.
+    struct Remembering {
+        s0: u64,
+        seen: Option<u64>,
+    }
+
+    impl Remembering {
+        fn is_fresh(&mut self, ledger: &Ledger, counter: impl Fn(&Ledger) -> u64) -> bool {
+            let before = counter(ledger);
+            if self.seen == Some(before) {
+                return true;
+            }
+            let fresh = ledger.marks([A]).latest.soft <= self.s0;
+            if fresh {
+                self.seen = Some(before);
+            }
+            fresh
+        }
+    }
+
+    /// A reader between bump and mark, then the acknowledgement, then another read.
+    fn read_between_bump_and_mark(counter: impl Fn(&Ledger) -> u64) -> bool {
+        let ledger = ledger(1000);
+        let mut page = Remembering { s0: ledger.snapshot().seq, seen: None };
+        let bump = ledger.bump();
+        page.is_fresh(&ledger, &counter);
+        ledger.write(&bump, &[A], Mode::Soft, NOW);
+        ledger.apply(bump);
+        page.is_fresh(&ledger, &counter)
+    }
+
+    #[test]
+    fn p01_r06_a_reader_between_bump_and_mark_does_not_remember_too_much() {
+        assert!(!read_between_bump_and_mark(Ledger::applied));
+    }
+
+    #[test]
+    fn p01_must_fail_twin_comparing_seq_serves_the_old_page_for_good() {
+        assert!(read_between_bump_and_mark(Ledger::naive_counter), "the twin has to show the violation");
+    }
+
+    #[test]
+    fn r06_a_render_that_began_after_the_bump_is_kept_and_the_earlier_one_dies() {
+        let ledger = ledger(1000);
+        let old = ledger.snapshot();
+        let bump = ledger.bump();
+        let new = ledger.snapshot();
+        ledger.write(&bump, &[A], Mode::Hard, NOW);
+        ledger.apply(bump);
+        let marks = ledger.marks([A]).latest;
+        assert!(marks.hard > old.seq);
+        assert!(marks.hard <= new.seq);
+    }
+
+    #[test]
+    fn r07_invalidations_that_finish_out_of_order_leave_the_larger_mark() {
+        let ledger = ledger(1000);
+        let (first, second) = (ledger.bump(), ledger.bump());
+        ledger.write(&second, &[A], Mode::Soft, NOW);
+        ledger.apply(second);
+        ledger.write(&first, &[A], Mode::Soft, NOW);
+        ledger.apply(first);
+        assert_eq!(ledger.marks([A]).latest.soft, 2);
+    }
+
+    #[test]
+    fn r08_after_the_acknowledgement_no_tag_of_the_set_is_still_old() {
+        let ledger = ledger(1000);
+        let s0 = ledger.snapshot().seq;
+        let bump = ledger.bump();
+        ledger.write(&bump, &[A], Mode::Soft, NOW);
+        assert_eq!(ledger.marks([B]).latest.soft, 0, "half applied");
+        ledger.write(&bump, &[B], Mode::Soft, NOW);
+        ledger.apply(bump);
+        assert!([A, B].into_iter().all(|id| ledger.marks([id]).latest.soft > s0));
+    }
+
+    #[test]
+    fn soft_and_hard_are_kept_apart() {
+        let ledger = ledger(1000);
+        ledger.mark(&[A], Mode::Hard, NOW);
+        ledger.mark(&[A], Mode::Soft, NOW);
+        assert_eq!(ledger.marks([A]).latest, Mark { soft: 2, hard: 1 });
+    }
+
+    #[test]
+    fn x04_p15_marks_are_bounded_and_forgetting_invalidates_more_never_less() {
+        let ledger = ledger(SHARDS * 4);
+        let s0 = ledger.snapshot().seq;
+        for n in 0..100_000_u64 {
+            ledger.mark(&[TagId::of(&n.to_string())], Mode::Soft, Moment::from_nanos(n));
+        }
+        assert!(ledger.len() <= SHARDS * 5, "{}", ledger.len());
+        for n in 0..100_000_u64 {
+            assert!(ledger.marks([TagId::of(&n.to_string())]).latest.soft > s0);
+        }
+        assert_eq!(ledger.marks([A]).latest.hard, 0, "soft marks raise the soft floor only");
+    }
+
+    #[test]
+    fn r26_a_render_that_outlives_the_marks_is_caught_by_the_floor() {
+        let ledger = ledger(1000);
+        let s0 = ledger.snapshot().seq;
+        ledger.mark(&[A], Mode::Hard, NOW);
+        ledger.forget_everything(Moment::from_nanos(u64::MAX));
+        assert!(ledger.is_empty());
+        assert!(ledger.marks([B]).latest.hard > s0);
+        let later = ledger.snapshot().seq;
+        assert!(ledger.marks([A]).latest.hard <= later, "what begins now is not harmed");
+    }
+}

@@ -1,0 +1,241 @@
+//! Collapse: requests for one key share one render.
+//!
+//! Whoever comes first leads and gets a [`Permit`]; the others follow. A permit that is dropped without an
+//! outcome releases everybody: no key is ever wedged.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use tokio::sync::watch;
+
+use crate::hash::IdentityState;
+use crate::model::key::CacheKey;
+use crate::model::page::Page;
+use crate::model::reason::Reason;
+use crate::model::snapshot::Snapshot;
+use crate::model::tag::TagId;
+use crate::sync::{Mutex, lock};
+
+const SHARDS: usize = 64;
+
+/// How a flight ended, for those who follow it.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// An answer that may be shared: stored, or at least the same for everyone.
+    Page(Arc<Page>),
+    /// An answer that is the leader's alone.
+    Unshareable(Reason),
+    /// The inner service failed; the leader has the error.
+    Failed,
+    /// The handler panicked; the leader has the panic.
+    Panicked,
+    /// The render took too long.
+    TimedOut,
+    /// The render was dropped, by a shutdown for instance.
+    Abandoned,
+}
+
+/// A render that others may wait for.
+#[derive(Debug)]
+pub struct Flight {
+    key: CacheKey,
+    snapshot: Snapshot,
+    /// The tags known before the render: implicit ones and those of the layer.
+    known: Box<[TagId]>,
+    outcome: watch::Sender<Option<Outcome>>,
+    waiters: AtomicUsize,
+}
+
+impl Flight {
+    /// The snapshot the render began with.
+    #[must_use]
+    pub const fn snapshot(&self) -> Snapshot {
+        self.snapshot
+    }
+
+    /// The tags known before the render.
+    #[must_use]
+    pub fn known(&self) -> &[TagId] {
+        &self.known
+    }
+}
+
+/// What a request got.
+#[derive(Debug)]
+pub enum Boarding {
+    /// The right to render.
+    Lead(Permit),
+    /// A place among those who wait.
+    Follow(Follower),
+    /// Neither: as many wait as may.
+    Full,
+}
+
+type Shard = HashMap<u64, Vec<Arc<Flight>>, IdentityState>;
+
+/// The flights in the air, at most one joinable per key.
+#[derive(Debug)]
+pub struct Flights {
+    shards: Box<[Mutex<Shard>]>,
+    most_waiters: usize,
+    aloft: Arc<super::busy::Busy>,
+}
+
+impl Flights {
+    pub(crate) fn new(most_waiters: usize, aloft: Arc<super::busy::Busy>) -> Self {
+        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), most_waiters, aloft }
+    }
+
+    /// Joins the key's flight if `joinable` says so, else begins the next one.
+    ///
+    /// `begin` takes the snapshot and names the known tags; it runs under the lock, so that no two requests
+    /// lead at once.
+    pub(crate) fn board(
+        self: &Arc<Self>,
+        key: &CacheKey,
+        joinable: impl Fn(&Flight) -> bool,
+        begin: impl FnOnce() -> (Snapshot, Box<[TagId]>),
+    ) -> Boarding {
+        let mut shard = lock(self.shard(key));
+        let flights = shard.entry(key.hash()).or_default();
+        if let Some(at) = flights.iter().position(|flight| flight.key == *key) {
+            if joinable(&flights[at]) {
+                return Follower::of(&flights[at], self.most_waiters);
+            }
+            // Overtaken: it goes on for those who wait for it, but nobody joins it any more.
+            flights.swap_remove(at);
+        }
+        let (snapshot, known) = begin();
+        let flight = Arc::new(Flight {
+            key: key.clone(),
+            snapshot,
+            known,
+            outcome: watch::Sender::new(None),
+            waiters: AtomicUsize::new(0),
+        });
+        flights.push(Arc::clone(&flight));
+        Boarding::Lead(Permit { flight, flights: Some(Arc::clone(self)), _aloft: self.aloft.begin() })
+    }
+
+    /// The right to render without anybody joining: for keys that are passed.
+    pub(crate) fn solo(&self, key: CacheKey, snapshot: Snapshot) -> Permit {
+        let flight = Flight {
+            key,
+            snapshot,
+            known: Box::default(),
+            outcome: watch::Sender::new(None),
+            waiters: AtomicUsize::new(0),
+        };
+        Permit { flight: Arc::new(flight), flights: None, _aloft: self.aloft.begin() }
+    }
+
+    fn shard(&self, key: &CacheKey) -> &Mutex<Shard> {
+        &self.shards[key.hash() as usize % SHARDS]
+    }
+
+    fn land(&self, flight: &Arc<Flight>) {
+        let mut shard = lock(self.shard(&flight.key));
+        if let Some(flights) = shard.get_mut(&flight.key.hash()) {
+            flights.retain(|other| !Arc::ptr_eq(other, flight));
+            if flights.is_empty() {
+                shard.remove(&flight.key.hash());
+            }
+        }
+    }
+
+    /// How many flights can be joined.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).len()).sum()
+    }
+}
+
+/// The right to render one key. Dropped without an outcome, it releases those who wait.
+#[derive(Debug)]
+#[must_use = "a permit that is dropped abandons its flight"]
+pub struct Permit {
+    flight: Arc<Flight>,
+    /// `None` once landed, and for a flight that nobody could join.
+    flights: Option<Arc<Flights>>,
+    _aloft: super::busy::Guard,
+}
+
+impl Permit {
+    /// The key to render.
+    #[must_use]
+    pub fn key(&self) -> &CacheKey {
+        &self.flight.key
+    }
+
+    /// The snapshot the render began with.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.flight.snapshot
+    }
+
+    /// Ends the flight.
+    pub fn finish(mut self, outcome: Outcome) {
+        self.land(outcome);
+    }
+
+    /// Ends the flight for everybody who follows, while the leader's own answer still streams.
+    pub fn release(&mut self, outcome: Outcome) {
+        self.land(outcome);
+    }
+
+    fn land(&mut self, outcome: Outcome) {
+        // Out of the table first: whoever comes now begins the next flight or finds the stored page.
+        if let Some(flights) = self.flights.take() {
+            flights.land(&self.flight);
+        }
+        self.flight.outcome.send_if_modified(|slot| {
+            let first = slot.is_none();
+            if first {
+                *slot = Some(outcome);
+            }
+            first
+        });
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.land(Outcome::Abandoned);
+    }
+}
+
+/// A place among those who wait for a flight.
+#[derive(Debug)]
+pub struct Follower {
+    flight: Arc<Flight>,
+    outcome: watch::Receiver<Option<Outcome>>,
+}
+
+impl Follower {
+    fn of(flight: &Arc<Flight>, most: usize) -> Boarding {
+        if flight.waiters.fetch_add(1, Relaxed) >= most {
+            flight.waiters.fetch_sub(1, Relaxed);
+            return Boarding::Full;
+        }
+        Boarding::Follow(Self { flight: Arc::clone(flight), outcome: flight.outcome.subscribe() })
+    }
+
+    /// Waits for the end of the flight.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future gives up the place and harms nobody.
+    pub async fn outcome(mut self) -> Outcome {
+        match self.outcome.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone().unwrap_or(Outcome::Abandoned),
+            Err(_) => Outcome::Abandoned,
+        }
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.flight.waiters.fetch_sub(1, Relaxed);
+    }
+}

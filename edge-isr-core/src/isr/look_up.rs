@@ -1,0 +1,184 @@
+//! Key → page → marks → verdict → decision. Synchronous: a hit waits for nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, Response};
+
+use super::Isr;
+use crate::clock::Moment;
+use crate::ladder;
+use crate::model::cache_control;
+use crate::model::cache_status::{CacheStatus, Forward};
+use crate::model::conditional::{Selection, select};
+use crate::model::decide::{Decision, decide};
+use crate::model::key::KeyRef;
+use crate::model::page::{Page, zero_freshness};
+use crate::model::reason::Reason;
+use crate::model::snapshot::Marks;
+use crate::model::verdict::{Staleness, Verdict};
+
+/// What was found for a key.
+#[derive(Debug)]
+pub enum LookUp {
+    /// Answer from this page.
+    Fresh(Hit),
+    /// Answer from this page, and see to it that one render runs.
+    Stale(Hit),
+    /// Render.
+    Miss(Miss),
+}
+
+/// A page to answer from, as it was judged.
+#[derive(Debug)]
+pub struct Hit {
+    page: Arc<Page>,
+    now: Moment,
+    applied: u64,
+    staleness: Option<Staleness>,
+}
+
+/// Why there is no page to answer from.
+#[derive(Debug, Clone)]
+pub struct Miss {
+    /// For `Cache-Status`.
+    pub forward: Forward,
+    /// Why.
+    pub reason: Reason,
+    /// A page that may be served should the render fail.
+    pub spare: Option<Arc<Page>>,
+}
+
+impl Hit {
+    /// The page.
+    #[must_use]
+    pub const fn page(&self) -> &Arc<Page> {
+        &self.page
+    }
+
+    /// What of the page the request wants.
+    #[must_use]
+    pub fn select(&self, headers: &HeaderMap, is_head: bool) -> Selection {
+        select(headers, is_head, &self.page.validators())
+    }
+
+    /// How old the page is.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.page.age(self.now)
+    }
+}
+
+impl Isr {
+    /// Finds what to do with a request. `owed` is asked only if the page was softly invalidated: the sequence
+    /// of the visitor's own receipt, zero without one.
+    #[must_use]
+    #[inline]
+    pub fn look_up(&self, key: &KeyRef<'_>, owed: impl FnOnce() -> u64) -> LookUp {
+        let Some(page) = self.0.pages.find(key) else {
+            return LookUp::Miss(Miss { forward: Forward::UriMiss, reason: Reason::Absent, spare: None });
+        };
+        let now = self.0.clock.now();
+        // Before the marks are read: what is applied later is not remembered as seen.
+        let applied = self.0.graph.ledger().applied();
+        if page.is_verified(applied) && page.birth().lifetime.is_fresh(page.age(now)) {
+            return LookUp::Fresh(Hit { page, now, applied, staleness: None });
+        }
+        self.judge(page, now, applied, owed)
+    }
+
+    #[cold]
+    fn judge(&self, page: Arc<Page>, now: Moment, applied: u64, owed: impl FnOnce() -> u64) -> LookUp {
+        let verdict = page.judge(now, &self.marks_of(&page), applied);
+        let birth = page.birth();
+        let owed = if verdict == Verdict::Stale(Staleness::Invalidated) { owed() } else { 0 };
+        match decide(verdict, &birth.lifetime, page.age(now), birth.snapshot.seq, owed) {
+            Decision::Serve => LookUp::Fresh(Hit { page, now, applied, staleness: None }),
+            Decision::ServeStale(staleness) => LookUp::Stale(Hit { page, now, applied, staleness: Some(staleness) }),
+            Decision::Render { spare } => {
+                let (forward, reason) = match verdict {
+                    Verdict::Dead => (Forward::Miss, Reason::Dead),
+                    Verdict::Fresh | Verdict::Stale(_) if owed > birth.snapshot.seq => (Forward::Stale, Reason::Receipt),
+                    Verdict::Fresh | Verdict::Stale(_) => (Forward::Stale, Reason::Expired),
+                };
+                if verdict == Verdict::Dead
+                    && let Some(key) = page.key()
+                {
+                    self.0.pages.remove_page(key.hash(), &page);
+                }
+                LookUp::Miss(Miss { forward, reason, spare: spare.then_some(page) })
+            }
+        }
+    }
+
+    pub(crate) fn marks_of(&self, page: &Page) -> Marks {
+        let scope = page.scope().ids(self.0.build.as_deref());
+        self.0.graph.ledger().marks(page.ids().iter().chain(scope).copied())
+    }
+
+    /// Answers from a page that was looked up.
+    ///
+    /// Judged once more just before the head is written: a page that was invalidated in between leaves
+    /// without downstream freshness (P10).
+    #[must_use]
+    #[inline]
+    pub fn answer(&self, hit: &Hit, selection: &Selection) -> Response<bytes::Bytes> {
+        if self.0.graph.ledger().applied() != hit.applied || hit.staleness.is_some() || self.0.debug {
+            return self.answer_with_care(hit, selection);
+        }
+        self.0.counters.count(Reason::Hit);
+        hit.page.visit();
+        let age = hit.age();
+        let status = self.0.hits.value(hit.page.birth().lifetime.ttl(age));
+        hit.page.answer(selection, ladder::age(age.as_secs()), status)
+    }
+
+    #[cold]
+    fn answer_with_care(&self, hit: &Hit, selection: &Selection) -> Response<bytes::Bytes> {
+        let applied = self.0.graph.ledger().applied();
+        let verdict = hit.page.judge(hit.now, &self.marks_of(&hit.page), applied);
+        let (reason, overtaken) = match verdict {
+            Verdict::Fresh => (Reason::Hit, false),
+            Verdict::Stale(Staleness::Aged) => (Reason::Aged, false),
+            Verdict::Stale(Staleness::Invalidated) | Verdict::Dead => (Reason::Invalidated, true),
+        };
+        self.0.counters.count(reason);
+        hit.page.visit();
+        let status = CacheStatus { detail: (reason != Reason::Hit).then_some(reason), ..CacheStatus::default() };
+        self.answer_as(&hit.page, selection, hit.now, status, overtaken)
+    }
+
+    /// Answers from any page, with a `Cache-Status` of the caller's and, where it was overtaken, without
+    /// downstream freshness.
+    #[must_use]
+    pub fn answer_as(
+        &self,
+        page: &Arc<Page>,
+        selection: &Selection,
+        now: Moment,
+        mut status: CacheStatus<'_>,
+        overtaken: bool,
+    ) -> Response<bytes::Bytes> {
+        let age = page.age(now);
+        status.ttl = Some(page.birth().lifetime.ttl(age));
+        let value = self.status_value(status, Some(page));
+        let mut response = page.answer(selection, ladder::age(age.as_secs()), value);
+        if page.is_draft() {
+            response.headers_mut().insert(http::header::CACHE_CONTROL, cache_control::PRIVATE);
+        } else if overtaken {
+            zero_freshness(response.headers_mut());
+        }
+        response
+    }
+
+    /// The `Cache-Status` member of this cache, with key, tags and sequence in debug mode.
+    #[must_use]
+    pub fn status_value(&self, status: CacheStatus<'_>, page: Option<&Page>) -> HeaderValue {
+        let Some(page) = page.filter(|_| self.0.debug) else { return status.to_value(&self.0.name) };
+        let key = page.key().map(|key| format!("{}{}", key.scope().authority, key.path_and_query()));
+        let tags: Vec<&str> = page.tags().collect();
+        let tags = tags.join(" ");
+        let seq = Some(page.birth().snapshot.seq);
+        CacheStatus { key: key.as_deref(), tags: Some(&tags), seq, ..status }.to_value(&self.0.name)
+    }
+}

@@ -1,0 +1,265 @@
+//! The order in which things happen, and the handle on everything.
+//!
+//! A request: [`look_up`] → `model` → a flight → [`fill`]. An invalidation: [`invalidate`] → [`worker`] →
+//! [`fill`] → connectors.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use crate::clock::{Clock, Moment};
+use crate::connector::Connector;
+use crate::error::Result;
+use crate::graph::MemoryGraph;
+use crate::ladder::Hits;
+use crate::model::authority::Scheme;
+use crate::model::policy::Rules;
+use crate::model::reason::Reason;
+use crate::queue::Queue;
+use crate::store::{Heads, MemoryPages, PageStore, Scopes};
+
+mod builder;
+mod busy;
+mod counters;
+pub mod fill;
+pub mod flight;
+mod health;
+mod hosts;
+mod invalidate;
+mod limits;
+pub mod look_up;
+mod receipt;
+mod worker;
+
+pub use builder::{BuildId, Builder};
+pub use counters::Stats;
+pub use health::{Health, Note};
+pub use invalidate::{Graph, Urls};
+pub use limits::{Limits, WhenFull};
+pub use receipt::{PurgeState, RECEIPT_COOKIE, Receipt};
+
+/// The handle on everything, cheap to clone.
+///
+/// ```
+/// use edge_isr_core::{Isr, tag};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let isr = Isr::builder().build()?;
+/// let receipt = isr.graph().revalidate_by_tags([tag("post", 42)]).await?;
+/// assert_eq!(receipt.seq(), 1);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Isr(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) name: String,
+    pub(crate) hits: &'static Hits,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) pages: MemoryPages,
+    pub(crate) graph: MemoryGraph,
+    pub(crate) scopes: Scopes,
+    pub(crate) heads: Heads,
+    /// Keys whose answer was lately not storable, by hash. A collision passes one key too many for a while.
+    pub(crate) passed: quick_cache::sync::Cache<u64, Moment>,
+    pub(crate) flights: Arc<flight::Flights>,
+    pub(crate) renders: Arc<Semaphore>,
+    pub(crate) hosts: hosts::Hosts,
+    pub(crate) signer: receipt::Signer,
+    pub(crate) store: Option<Arc<dyn PageStore>>,
+    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) connectors: Box<[Arc<dyn Connector>]>,
+    pub(crate) tag_headers: Box<[fill::TagHeader]>,
+    pub(crate) sweeps: invalidate::Sweeps,
+    /// The names of all declared query parameters, to read URLs as the pages' keys have them.
+    pub(crate) parameters: RwLock<BTreeSet<String>>,
+    pub(crate) counters: counters::Counters,
+    pub(crate) notes: health::Notes,
+    pub(crate) busy: Arc<busy::Busy>,
+    pub(crate) aborted: watch::Sender<bool>,
+    pub(crate) build: Option<String>,
+    pub(crate) debug: bool,
+    pub(crate) off: bool,
+}
+
+impl Isr {
+    /// Settings, to be put together by [`Builder::build`].
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The application's handle on tags.
+    #[must_use]
+    pub fn graph(&self) -> Graph {
+        Graph::new(self.clone())
+    }
+
+    /// Connects to what has to be connected to. In memory there is nothing to wait for.
+    ///
+    /// # Errors
+    ///
+    /// When a required backend can't be reached.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    #[expect(clippy::unused_async, reason = "shared backends connect here")]
+    pub async fn ready(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Waits until no render runs and, where a worker runs, everything invalidated is rendered and purged.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn idle(&self) {
+        self.0.busy.idle().await;
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.0.counters.read(self.0.pages.len(), self.0.pages.bytes())
+    }
+
+    /// What an operator should know.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.0.notes.health()
+    }
+
+    /// Begins no further render, lets those in the air land until the deadline and aborts the rest. Hits are
+    /// still served, other requests go to the handler uncached. Workers return.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves the shutdown begun, without the deadline.
+    pub async fn shutdown(&self, deadline: Duration) {
+        self.0.renders.close();
+        self.0.sweeps.close();
+        if tokio::time::timeout(deadline, self.0.busy.idle()).await.is_err() {
+            self.0.aborted.send_replace(true);
+            // Aborted renders release those who wait as they drop; that takes no longer than a poll.
+            let _ = tokio::time::timeout(Duration::from_secs(1), self.0.busy.idle()).await;
+        }
+    }
+
+    /// Whether every layer is a pass-through.
+    #[must_use]
+    pub fn is_disabled(&self) -> bool {
+        self.0.off
+    }
+
+    /// The name of this cache in `Cache-Status`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The bounds.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// The clock.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        self.0.clock.now()
+    }
+
+    // What follows is for the adapter crates.
+
+    /// The scheme of a host; `None` when the host is not accepted.
+    #[must_use]
+    #[inline]
+    pub fn scheme_of(&self, host: &str, stated: Option<Scheme>) -> Option<Scheme> {
+        self.0.hosts.scheme(host, stated)
+    }
+
+    /// Counts an outcome.
+    #[inline]
+    pub fn count(&self, reason: Reason) {
+        self.0.counters.count(reason);
+    }
+
+    /// Counts a request that was answered by another's render.
+    pub fn count_collapsed(&self) {
+        self.0.counters.collapsed();
+    }
+
+    /// Counts an outcome and tells the operator about it.
+    pub fn note(&self, reason: Reason, subject: &str, advice: &'static str) {
+        self.0.counters.count(reason);
+        self.0.notes.note(reason, subject, advice);
+    }
+
+    /// Remembers the query parameters that a policy declares.
+    pub fn declare(&self, rules: &Rules) {
+        let mut known = self.0.parameters.write().unwrap_or_else(PoisonError::into_inner);
+        known.extend(rules.query.iter().cloned());
+    }
+
+    /// The right to run a render: at once, or after a wait for room. `None` after [`Isr::shutdown`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future gives up the place in the queue.
+    pub async fn render_slot(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0.renders).acquire_owned().await.ok()
+    }
+
+    /// Whether there is room for another render right now.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.0.renders.available_permits() > 0
+    }
+
+    /// Whether [`Isr::shutdown`] was called.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.0.renders.is_closed()
+    }
+
+    /// Counts a render.
+    pub fn count_render(&self) {
+        self.0.counters.render();
+    }
+
+    /// Resolves when renders in the air are to be dropped.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn aborted(&self) {
+        let mut aborted = self.0.aborted.subscribe();
+        // The sender lives as long as `self`.
+        let _ = aborted.wait_for(|aborted| *aborted).await;
+    }
+
+    /// The sequence a receipt's cookie vouches for; zero for none, or one that is forged, foreign or expired.
+    #[must_use]
+    pub fn owed(&self, cookie: Option<&[u8]>) -> u64 {
+        let snapshot = cookie.and_then(|value| self.0.signer.read(value, self.0.clock.wall()));
+        let ours = snapshot.filter(|snapshot| snapshot.incarnation == self.0.graph.ledger().incarnation());
+        ours.map_or(0, |snapshot| snapshot.seq)
+    }
+}
+
+impl fmt::Debug for Isr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Isr")
+            .field("name", &self.0.name)
+            .field("pages", &self.0.pages)
+            .field("connectors", &self.0.connectors.len())
+            .field("off", &self.0.off)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,252 @@
+//! Renders invalidated pages before anyone asks, then tells the caches in front.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::Isr;
+use super::invalidate::{Sweep, Sweeps};
+use crate::error::Result;
+use crate::graph::Cursor;
+use crate::model::key::CacheKey;
+use crate::model::reason::Reason;
+use crate::model::snapshot::Mode;
+use crate::origin::{Origin, Refill, Refilled};
+use crate::queue::{Claim, Finished, Job, Pushed};
+
+/// How many pages of a sweep are listed at a time.
+const BATCH: usize = 64;
+/// How often a job is tried before the page is left to its next visitor.
+const ATTEMPTS: u32 = 3;
+/// How long to wait before a job is tried again, times the attempts so far.
+const BACKOFF: Duration = Duration::from_secs(1);
+
+/// A sweep that is under way: which jobs it still waits for, and whether all of them are known.
+#[derive(Debug)]
+struct Underway {
+    sweep: Sweep,
+    left: usize,
+    /// The tag being listed and where; `None` once all are.
+    at: Option<(usize, Option<Cursor>)>,
+}
+
+/// One worker.
+#[derive(Debug)]
+struct Worker {
+    isr: Isr,
+    origin: Arc<dyn Origin>,
+    underway: HashMap<u64, Underway>,
+    next_id: u64,
+    /// The sweep whose pages are being listed.
+    listing: Option<u64>,
+    /// Which sweeps wait for a page.
+    waiting: HashMap<CacheKey, Vec<u64>>,
+    renders: JoinSet<(Claim, Result<Refilled>)>,
+    purges: JoinSet<()>,
+}
+
+/// Counts a worker in for as long as it runs, however it ends.
+struct Attached<'a>(&'a Sweeps);
+
+impl Drop for Attached<'_> {
+    fn drop(&mut self) {
+        self.0.detach();
+    }
+}
+
+impl Isr {
+    /// Works until [`Isr::shutdown`]: renders the pages of each invalidation through `origin`, then has the
+    /// connectors purge. Begins to count as a worker when it is first polled.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future stops the renders it began for nobody else; what was marked stays marked, and the
+    /// next visitor's request renders it.
+    pub async fn work(self, origin: Arc<dyn Origin>) {
+        if self.is_disabled() {
+            return;
+        }
+        let isr = self.clone();
+        isr.0.sweeps.attach();
+        let _attached = Attached(&isr.0.sweeps);
+        let worker = Worker {
+            isr: self,
+            origin,
+            underway: HashMap::new(),
+            next_id: 0,
+            listing: None,
+            waiting: HashMap::new(),
+            renders: JoinSet::new(),
+            purges: JoinSet::new(),
+        };
+        worker.run().await;
+    }
+}
+
+impl Worker {
+    async fn run(mut self) {
+        while !self.isr.0.sweeps.is_closed() {
+            let progressed = self.list().await | self.start().await;
+            if progressed {
+                continue;
+            }
+            let isr = self.isr.clone();
+            // A job that is to be tried again becomes ready without a sign; look now and then.
+            let look_again = tokio::time::sleep(Duration::from_millis(200));
+            tokio::select! {
+                Some(done) = self.renders.join_next() => self.finish(done).await,
+                Some(_) = self.purges.join_next() => {}
+                () = isr.0.sweeps.woken(), if self.listing.is_none() => {}
+                () = look_again, if !self.waiting.is_empty() => {}
+            }
+        }
+        // What is in the air lands; `shutdown` has the deadline.
+        let aborted = self.isr.clone();
+        tokio::select! {
+            () = async { while self.renders.join_next().await.is_some() {} } => {}
+            () = aborted.aborted() => {}
+        }
+    }
+
+    /// Takes up the next sweep, or lists some more of the one at hand. Lists no further than there is to do.
+    async fn list(&mut self) -> bool {
+        if self.waiting.len() >= 4 * BATCH {
+            return false;
+        }
+        if self.listing.is_none() {
+            let Some(sweep) = self.isr.0.sweeps.take() else { return false };
+            let id = self.next_id;
+            self.next_id += 1;
+            self.underway.insert(id, Underway { sweep, left: 0, at: Some((0, None)) });
+            self.listing = Some(id);
+        }
+        let Some(id) = self.listing else { return false };
+        let Some(underway) = self.underway.get_mut(&id) else { return false };
+        let Some((nth, after)) = underway.at else { return false };
+        let members = self.isr.members(&underway.sweep.tags[nth], after, BATCH);
+        let want = underway.sweep.seq;
+        let more = members.next.is_some() || nth + 1 < underway.sweep.tags.len();
+        underway.at = match members.next {
+            Some(cursor) => Some((nth, Some(cursor))),
+            None if more => Some((nth + 1, None)),
+            None => None,
+        };
+        for key in members.keys {
+            self.push(id, key, want).await;
+        }
+        if !more {
+            self.listing = None;
+            self.settle(id);
+        }
+        // A long walk must not keep others from the thread.
+        tokio::task::yield_now().await;
+        true
+    }
+
+    async fn push(&mut self, id: u64, key: CacheKey, want: u64) {
+        if self.is_satisfied(&key, want) {
+            return;
+        }
+        let pushed = self.isr.0.queue.push(Job { key: key.clone(), want }).await;
+        if matches!(pushed, Ok(Pushed::Queued | Pushed::Coalesced)) {
+            let owners = self.waiting.entry(key).or_default();
+            if !owners.contains(&id) {
+                owners.push(id);
+                if let Some(underway) = self.underway.get_mut(&id) {
+                    underway.left += 1;
+                }
+            }
+        }
+        // A queue that is full or gone leaves the page to its next visitor: it is marked, so nothing is lost.
+    }
+
+    /// Whether the page is new enough, or not there to be renewed.
+    fn is_satisfied(&self, key: &CacheKey, want: u64) -> bool {
+        self.isr.0.pages.peek(key).is_some_and(|page| page.birth().snapshot.seq >= want)
+    }
+
+    /// Begins as many renders as there is room for.
+    async fn start(&mut self) -> bool {
+        let room = self.isr.0.limits.worker_renders.saturating_sub(self.renders.len());
+        if room == 0 || self.waiting.is_empty() {
+            return false;
+        }
+        let lease = self.isr.0.limits.render_timeout * 2;
+        let claims = self.isr.0.queue.claim(room, lease, self.isr.0.clock.wall()).await.unwrap_or_default();
+        let any = !claims.is_empty();
+        for claim in claims {
+            let refill = Refill { key: claim.job.key.clone(), want: claim.job.want };
+            let satisfied = self.is_satisfied(&refill.key, refill.want);
+            let origin = Arc::clone(&self.origin);
+            let incarnation = self.isr.0.graph.ledger().incarnation();
+            self.renders.spawn(async move {
+                if satisfied {
+                    let reached = crate::model::snapshot::Snapshot { incarnation, seq: refill.want };
+                    return (claim, Ok(Refilled::Done(reached)));
+                }
+                let refilled = origin.refill(&refill).await;
+                (claim, refilled)
+            });
+        }
+        any
+    }
+
+    async fn finish(&mut self, done: std::result::Result<(Claim, Result<Refilled>), tokio::task::JoinError>) {
+        // A panic inside an origin loses its claim; the lease ends, and the job is taken over.
+        let Ok((claim, refilled)) = done else { return };
+        let key = claim.job.key.clone();
+        let queue = Arc::clone(&self.isr.0.queue);
+        let route = &*key.scope().route;
+        match refilled {
+            Ok(Refilled::Done(snapshot)) => {
+                if matches!(queue.finish(claim, snapshot.seq).await, Ok(Finished::Again)) {
+                    return;
+                }
+            }
+            Ok(Refilled::Unreached) => {
+                self.isr.note(
+                    Reason::RefillUnreached,
+                    route,
+                    "give `worker` the finished application, with the layer that serves this route",
+                );
+                let _ = queue.drop_job(claim).await;
+            }
+            Ok(Refilled::Failed(_)) | Err(_) => {
+                self.isr.note(Reason::RefillFailed, route, "the last good page is kept; see why the handler fails");
+                let attempts = claim.attempts + 1;
+                if attempts < ATTEMPTS {
+                    let _ = queue.retry(claim, self.isr.0.clock.wall() + BACKOFF * attempts).await;
+                    return;
+                }
+                let _ = queue.drop_job(claim).await;
+            }
+        }
+        for id in self.waiting.remove(&key).unwrap_or_default() {
+            if let Some(underway) = self.underway.get_mut(&id) {
+                underway.left -= 1;
+            }
+            self.settle(id);
+        }
+    }
+
+    /// When every page of a sweep is done, has the caches in front forget the old ones: now that the new
+    /// ones stand there. After a hard invalidation once more, for what was in flight.
+    fn settle(&mut self, id: u64) {
+        if self.underway.get(&id).is_none_or(|underway| underway.left > 0 || underway.at.is_some()) {
+            return;
+        }
+        let Some(Underway { sweep, .. }) = self.underway.remove(&id) else { return };
+        if self.isr.0.connectors.is_empty() {
+            return;
+        }
+        let isr = self.isr.clone();
+        self.purges.spawn(async move {
+            if sweep.mode == Mode::Hard {
+                tokio::time::sleep(isr.0.limits.settle).await;
+            }
+            isr.purge(&sweep.tags, sweep.mode, &sweep.purges).await;
+        });
+    }
+}

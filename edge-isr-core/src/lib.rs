@@ -1,0 +1,43 @@
+//! The engine of edge-isr: Incremental Static Regeneration for Rust web applications.
+//!
+//! Pages are stored with the tags they depend on, served at once, and rendered anew in the background when
+//! they age or when a tag is invalidated. Applications use this crate through `edge-isr-axum` or
+//! `edge-isr-tower`; authors of backends implement its traits.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`model`] | what the words mean: pure, no clock, no I/O |
+//! | [`graph`], [`store`], [`queue`], [`connector`], [`origin`] | the ports: a trait each, and what needs nothing installed |
+//! | [`isr`] | the order of events, and [`Isr`], the handle on everything |
+//!
+//! The truth about freshness is one number: see [`graph::Ledger`] and [`model::verdict`].
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod clock;
+pub mod connector;
+mod error;
+pub mod graph;
+mod hash;
+pub mod isr;
+mod ladder;
+pub mod model;
+pub mod origin;
+pub mod queue;
+pub mod store;
+mod sync;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+pub use connector::{Connector, Purge, PurgeLimits};
+pub use error::{BoxError, ConfigError, Error, Result};
+pub use graph::{Cursor, TagGraph};
+pub use isr::fill::TagHeader;
+pub use isr::{BuildId, Builder, Graph, Health, Isr, Limits, Note, PurgeState, Receipt, Stats, Urls, WhenFull};
+pub use model::policy::{Cookies, Empty, Policy};
+pub use model::reason::Reason;
+pub use model::snapshot::Mode;
+pub use model::tag::{Tag, TagError, TagSet, tag};
+pub use model::verdict::Loss;
+pub use origin::Origin;
+pub use queue::Queue;
+pub use store::PageStore;

@@ -1,0 +1,128 @@
+//! Where a page lives: the scheme and the host, in one spelling.
+
+use std::borrow::Cow;
+
+/// `http` or `https`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scheme {
+    /// `http`, the default where nothing says otherwise.
+    Http,
+    /// `https`.
+    Https,
+}
+
+impl Scheme {
+    /// The scheme's name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// Reads a scheme; `None` for anything but `http` and `https`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "http" => Some(Self::Http),
+            "https" => Some(Self::Https),
+            _ => None,
+        }
+    }
+
+    const fn default_port(self) -> &'static str {
+        match self {
+            Self::Http => "80",
+            Self::Https => "443",
+        }
+    }
+}
+
+/// The one spelling of a `Host` header or an authority (RFC 9110 §4.2.3): lower case, no trailing dot, no
+/// default port. `None` when it is no host: empty, with user information, with bytes that don't belong there.
+///
+/// ```
+/// use edge_isr_core::model::authority::{Scheme, normalize};
+///
+/// assert_eq!(normalize("WWW.Example.com.:80", Scheme::Http).as_deref(), Some("www.example.com"));
+/// assert_eq!(normalize("localhost:3000", Scheme::Http).as_deref(), Some("localhost:3000"));
+/// assert_eq!(normalize("evil@example.com", Scheme::Http), None);
+/// ```
+#[must_use]
+pub fn normalize(text: &str, scheme: Scheme) -> Option<Cow<'_, str>> {
+    let (host, port) = split_port(text)?;
+    let port = port.filter(|&port| port != scheme.default_port());
+    let bare = host.strip_suffix('.').unwrap_or(host);
+    if bare.is_empty() || !is_host(bare) {
+        return None;
+    }
+    if bare.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        let mut owned = bare.to_ascii_lowercase();
+        if let Some(port) = port {
+            owned.push(':');
+            owned.push_str(port);
+        }
+        return Some(Cow::Owned(owned));
+    }
+    match port {
+        None => Some(Cow::Borrowed(bare)),
+        Some(_) if bare.len() == host.len() => Some(Cow::Borrowed(text)),
+        Some(port) => Some(Cow::Owned(format!("{bare}:{port}"))),
+    }
+}
+
+/// Splits at the port's colon. `None` when the port is not a plain number; an empty port is no port.
+fn split_port(text: &str) -> Option<(&str, Option<&str>)> {
+    let colon = match text.rfind(':') {
+        Some(colon) if !text.ends_with(']') => colon,
+        _ => return Some((text, None)),
+    };
+    let (host, port) = (&text[..colon], &text[colon + 1..]);
+    match port.as_bytes() {
+        [] => Some((host, None)),
+        [b'1'..=b'9', rest @ ..] if rest.len() < 5 && rest.iter().all(u8::is_ascii_digit) => {
+            Some((host, Some(port)))
+        }
+        _ => None,
+    }
+}
+
+fn is_host(host: &str) -> bool {
+    match host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')) {
+        Some(address) => !address.is_empty() && address.bytes().all(|b| b.is_ascii_hexdigit() || b == b':' || b == b'.'),
+        None => host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b07_one_spelling_per_host() {
+        for (text, expected) in [
+            ("example.com", Some("example.com")),
+            ("EXAMPLE.com", Some("example.com")),
+            ("example.com.", Some("example.com")),
+            ("example.com:80", Some("example.com")),
+            ("example.com:443", Some("example.com:443")),
+            ("example.com:", Some("example.com")),
+            ("Example.com.:8080", Some("example.com:8080")),
+            ("[::1]:3000", Some("[::1]:3000")),
+            ("[::1]", Some("[::1]")),
+            ("", None),
+            (".", None),
+            (":80", None),
+            ("a b", None),
+            ("user@host", None),
+            ("host/path", None),
+            ("host:080", None),
+            ("host:999999", None),
+            ("h\u{f6}st", None),
+            ("[]", None),
+        ] {
+            assert_eq!(normalize(text, Scheme::Http).as_deref(), expected, "{text:?}");
+        }
+    }
+}

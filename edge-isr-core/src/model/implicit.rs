@@ -1,0 +1,234 @@
+//! The tags every page carries without being told: `~all`, `~host`, `~route`, `~build`, `~path`, `~url`.
+//!
+//! Paths and URLs carry them twice, once for their host and once for any host (written `%`, which no host is),
+//! so that `revalidate_by_url("/posts/1")` needs no host.
+
+use std::hash::Hasher as _;
+
+use super::key::KeyRef;
+use super::tag::{MAX_TAG_BYTES, Tag, encode_exact};
+use crate::hash;
+
+/// The depth to which `~path` tags are carried.
+pub const MAX_PATH_DEPTH: usize = 16;
+
+/// Where a path or URL is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At<'a> {
+    /// On this host, normalized.
+    Host(&'a str),
+    /// On every host.
+    Anywhere,
+}
+
+/// Every page.
+#[must_use]
+pub fn all() -> Tag {
+    Tag::reserved("~all".to_owned())
+}
+
+/// The pages of one host.
+#[must_use]
+pub fn host(authority: &str) -> Tag {
+    one("~host:", authority)
+}
+
+/// The pages of one route, by its pattern.
+#[must_use]
+pub fn route(pattern: &str) -> Tag {
+    one("~route:", pattern)
+}
+
+/// The pages rendered by one build.
+#[must_use]
+pub fn build(id: &str) -> Tag {
+    one("~build:", id)
+}
+
+/// The pages below a path; ends at a segment. `/blog` covers `/blog` and `/blog/1`, not `/blogs`.
+#[must_use]
+pub fn prefix(at: At<'_>, path: &str) -> Tag {
+    let mut text = String::new();
+    start(&mut text, "~path:", at);
+    for segment in segments(path).take(MAX_PATH_DEPTH) {
+        text.push(':');
+        encode_path(&mut text, segment);
+    }
+    Tag::reserved(text)
+}
+
+/// A URL. Without a query it covers every query and variant of its path, never a longer path.
+#[must_use]
+pub fn url(at: At<'_>, path: &str, query: Option<&str>) -> Tag {
+    let mut text = String::new();
+    put_url(&mut text, at, path);
+    if let Some(query) = query {
+        text.push(':');
+        encode_exact(&mut text, query.as_bytes());
+    }
+    Tag::reserved(text)
+}
+
+/// Calls `each` with the text of every implicit tag of a page.
+pub fn each(key: &KeyRef<'_>, build_id: Option<&str>, mut each: impl FnMut(&str)) {
+    each("~all");
+    each(host(key.authority).as_str());
+    each(route(key.route).as_str());
+    if let Some(id) = build_id {
+        each(build(id).as_str());
+    }
+    own(key, each);
+}
+
+/// Calls `each` with those implicit tags that the page does not share with its whole [`Scope`](super::key::Scope).
+pub fn own(key: &KeyRef<'_>, mut each: impl FnMut(&str)) {
+    let mut text = String::with_capacity(96);
+    for at in [At::Host(key.authority), At::Anywhere] {
+        text.clear();
+        start(&mut text, "~path:", at);
+        bounded(&text, &mut each);
+        for segment in segments(key.path).take(MAX_PATH_DEPTH) {
+            text.push(':');
+            encode_path(&mut text, segment);
+            bounded(&text, &mut each);
+        }
+        text.clear();
+        put_url(&mut text, at, key.path);
+        bounded(&text, &mut each);
+        if let Some(query) = key.query {
+            text.push(':');
+            encode_exact(&mut text, query.as_bytes());
+            bounded(&text, &mut each);
+        }
+    }
+}
+
+/// Calls `each` with the text as a tag has it: an over-long one is shortened just as when it is invalidated.
+fn bounded(text: &str, each: &mut impl FnMut(&str)) {
+    if text.len() <= MAX_TAG_BYTES {
+        each(text);
+    } else {
+        each(Tag::reserved(text.to_owned()).as_str());
+    }
+}
+
+fn one(family: &str, name: &str) -> Tag {
+    let mut text = family.to_owned();
+    encode_exact(&mut text, name.as_bytes());
+    Tag::reserved(text)
+}
+
+fn start(text: &mut String, family: &str, at: At<'_>) {
+    text.push_str(family);
+    match at {
+        At::Host(authority) => encode_exact(text, authority.as_bytes()),
+        At::Anywhere => text.push('%'),
+    }
+}
+
+fn put_url(text: &mut String, at: At<'_>, path: &str) {
+    start(text, "~url:", at);
+    text.push(':');
+    for (n, segment) in path.split('/').enumerate() {
+        if n > 0 {
+            text.push_str("%2f");
+        }
+        encode_path(text, segment);
+    }
+}
+
+/// The segments of a path, without the empty ones at its ends.
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.trim_matches('/').split('/').filter(|segment| !segment.is_empty())
+}
+
+/// The hash under which an index finds the pages of a path and query on any host.
+pub(crate) fn url_hash(path: &str, query: Option<&str>) -> u64 {
+    if !path.contains('%') {
+        return hash_url(path.as_bytes(), query.map(str::as_bytes));
+    }
+    let mut text = String::new();
+    for (n, segment) in path.split('/').enumerate() {
+        if n > 0 {
+            text.push_str("%2f");
+        }
+        encode_path(&mut text, segment);
+    }
+    hash_url(&decode(&text), query.map(str::as_bytes))
+}
+
+/// The same hash, from the text of a `~url` tag. `None` for any other tag, and for one cut short.
+pub(crate) fn url_hash_of_tag(tag: &str) -> Option<u64> {
+    let mut parts = tag.strip_prefix("~url:")?.split(':').skip(1);
+    let path = decode(parts.next()?);
+    let query = parts.next().map(decode);
+    (tag.len() < MAX_TAG_BYTES).then(|| hash_url(&path, query.as_deref()))
+}
+
+fn hash_url(path: &[u8], query: Option<&[u8]>) -> u64 {
+    let mut hasher = hash::hasher();
+    hash::segment(&mut hasher, path);
+    match query {
+        None => hasher.write_u8(0),
+        Some(query) => hash::segment(&mut hasher, query),
+    }
+    hasher.finish()
+}
+
+fn decode(text: &str) -> Vec<u8> {
+    percent_encoding::percent_decode_str(text).collect()
+}
+
+/// One spelling per segment: `%70` is `p`, `%c3%B6` is `%C3%B6`. An encoded slash stays apart from a slash.
+fn encode_path(text: &mut String, segment: &str) {
+    let decoded: Vec<u8> = percent_encoding::percent_decode_str(segment).collect();
+    for part in decoded.split_inclusive(|&byte| byte == b'/') {
+        match part.split_last() {
+            Some((b'/', before)) => {
+                encode_exact(text, before);
+                text.push_str("%252f");
+            }
+            _ => encode_exact(text, part),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_without_query_covers_its_queries_and_no_longer_path() {
+        let page = url(At::Host("h:3000"), "/a/b", Some("x=1"));
+        let above: Vec<_> = page.ancestors().map(str::to_owned).collect();
+        assert!(above.contains(&url(At::Host("h:3000"), "/a/b", None).to_string()));
+        assert!(!above.contains(&url(At::Host("h:3000"), "/a", None).to_string()));
+    }
+
+    #[test]
+    fn a_prefix_ends_at_a_segment() {
+        let below: Vec<_> = prefix(At::Anywhere, "/blog/1").ancestors().map(str::to_owned).collect();
+        assert!(below.contains(&prefix(At::Anywhere, "/blog/").to_string()));
+        assert!(below.contains(&prefix(At::Anywhere, "/").to_string()));
+        assert!(!below.contains(&prefix(At::Anywhere, "/blo").to_string()));
+    }
+
+    #[test]
+    fn a_url_tag_leads_to_the_hash_of_its_page() {
+        for (path, query) in [("/posts/1", None), ("/a%20b/%C3%B6", Some("x=%41")), ("/a%2fb", None), ("/", Some(""))] {
+            let page = url_hash(path, query);
+            for at in [At::Anywhere, At::Host("h:1")] {
+                assert_eq!(url_hash_of_tag(url(at, path, query).as_str()), Some(page), "{path}");
+            }
+        }
+        assert_eq!(url_hash_of_tag("~path:h:a"), None);
+    }
+
+    #[test]
+    fn b06_spellings_of_one_path_share_a_tag_and_an_encoded_slash_does_not() {
+        let tag = |path| url(At::Anywhere, path, None);
+        assert_eq!(tag("/%70osts/%c3%b6"), tag("/posts/%C3%B6"));
+        assert_ne!(tag("/a%2fb"), tag("/a/b"));
+        assert_ne!(tag("/a"), tag("/A"));
+    }
+}

@@ -1,0 +1,78 @@
+//! How long a page is fresh, and how long it may be served after that.
+
+use std::time::Duration;
+
+/// The durations of a page, counted from its birth (RFC 9111 §4.2.1, RFC 5861).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Lifetime {
+    /// Freshness lifetime.
+    pub fresh: Duration,
+    /// How long after that it may be served while a render runs.
+    pub while_revalidate: Duration,
+    /// How long after that it may be served because renders fail.
+    pub if_error: Duration,
+}
+
+impl Lifetime {
+    /// Whether a page of this age is within its freshness lifetime.
+    #[must_use]
+    pub fn is_fresh(&self, age: Duration) -> bool {
+        age < self.fresh
+    }
+
+    /// Whether a page of this age may be served while a render runs.
+    #[must_use]
+    pub fn may_serve_while_revalidating(&self, age: Duration) -> bool {
+        !self.while_revalidate.is_zero() && age < self.fresh.saturating_add(self.while_revalidate)
+    }
+
+    /// Whether a page of this age may be served because a render failed.
+    #[must_use]
+    pub fn may_serve_on_error(&self, age: Duration) -> bool {
+        !self.if_error.is_zero() && age < self.fresh.saturating_add(self.if_error)
+    }
+
+    /// The age beyond which the page is of no use to anybody.
+    #[must_use]
+    pub fn total(&self) -> Duration {
+        self.fresh.saturating_add(self.while_revalidate.max(self.if_error))
+    }
+
+    /// What remains of the freshness lifetime in whole seconds; negative when it is over.
+    #[must_use]
+    pub fn ttl(&self, age: Duration) -> i64 {
+        let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        match self.fresh.checked_sub(age) {
+            Some(left) => seconds(left),
+            // Rounded away from zero, so that a stale page never claims a `ttl` of 0.
+            None => -seconds((age - self.fresh).saturating_add(Duration::from_nanos(999_999_999))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_page_is_fresh_until_its_lifetime_and_not_at_it() {
+        let lifetime = Lifetime { fresh: 10 * S, while_revalidate: 5 * S, if_error: 20 * S };
+        assert!(lifetime.is_fresh(Duration::from_nanos(9_999_999_999)));
+        assert!(!lifetime.is_fresh(10 * S));
+        assert!(lifetime.may_serve_while_revalidating(14 * S));
+        assert!(!lifetime.may_serve_while_revalidating(15 * S));
+        assert!(lifetime.may_serve_on_error(29 * S));
+        assert!(!lifetime.may_serve_on_error(30 * S));
+        assert_eq!((lifetime.ttl(4 * S), lifetime.ttl(10 * S), lifetime.ttl(12 * S)), (6, 0, -2));
+        assert_eq!(lifetime.total(), 30 * S);
+    }
+
+    #[test]
+    fn without_windows_nothing_stale_is_served() {
+        let lifetime = Lifetime { fresh: S, ..Lifetime::default() };
+        assert!(!lifetime.may_serve_while_revalidating(Duration::ZERO));
+        assert!(!lifetime.may_serve_on_error(Duration::ZERO));
+    }
+}

@@ -1,0 +1,19 @@
+//! What the words mean: tags, keys, pages, lifetimes, verdicts. Pure: nothing here is async, does I/O or reads
+//! a clock; ages come in as values.
+
+pub mod authority;
+pub mod cache_control;
+pub mod cache_status;
+pub mod conditional;
+pub mod decide;
+pub mod head;
+pub mod implicit;
+pub mod key;
+pub mod lifetime;
+pub mod page;
+pub mod policy;
+pub mod reason;
+pub mod snapshot;
+pub mod storable;
+pub mod tag;
+pub mod verdict;

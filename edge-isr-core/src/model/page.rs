@@ -1,0 +1,295 @@
+//! A stored response and the facts of its birth, flat: key, own values, tags and body stand in one buffer.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderValue, LAST_MODIFIED};
+use http::{HeaderMap, Response, StatusCode};
+
+use super::cache_control::NO_FRESHNESS;
+use super::conditional::{Selection, Validators};
+use super::head::Head;
+use super::key::{Audience, CacheKey, KeyRef, Scope};
+use super::lifetime::Lifetime;
+use super::snapshot::{Marks, Snapshot};
+use super::storable::{CDN_CACHE_CONTROL, SURROGATE_CONTROL};
+use super::tag::{TagId, TagSet};
+use super::verdict::{Loss, Verdict, verdict};
+use crate::clock::Moment;
+
+/// What the allocator and the store add to a page, roughly; the memory bench pins the sum.
+const OVERHEAD_BYTES: usize = 120;
+
+/// `verified` of a page that a late tag killed. No graph ever applies this many invalidations.
+const KILLED: u64 = u64::MAX;
+
+/// How a page came into the world.
+#[derive(Debug, Clone, Copy)]
+pub struct Birth {
+    /// Taken before the handler was polled.
+    pub snapshot: Snapshot,
+    /// When the render was complete.
+    pub at: Moment,
+    /// For how long it is of use.
+    pub lifetime: Lifetime,
+    /// What becomes of it when marks are lost.
+    pub loss: Loss,
+}
+
+/// A stored response.
+pub struct Page {
+    scope: Arc<Scope>,
+    head: Arc<Head>,
+    buffer: Bytes,
+    /// Explicit tags with their ancestors, and the implicit ones that the scope does not share.
+    ids: Box<[TagId]>,
+    birth: Birth,
+    /// The graph's `applied` as it was before the page's marks were last read and found harmless.
+    verified: AtomicU64,
+    hits: AtomicU32,
+    tail_end: u32,
+    own_end: u32,
+    tags_end: u32,
+}
+
+impl Page {
+    /// Puts a page together. `own` are the values the head's template leaves open, in its order.
+    #[must_use]
+    pub fn new(
+        key: &CacheKey,
+        birth: Birth,
+        head: Arc<Head>,
+        own: &[Bytes],
+        tags: &TagSet,
+        ids: Box<[TagId]>,
+        body: &[Bytes],
+    ) -> Self {
+        let body_len: usize = body.iter().map(Bytes::len).sum();
+        let own_len: usize = own.iter().map(|value| value.len() + 2).sum();
+        let tags_len: usize = tags.iter().map(|tag| tag.as_str().len() + 1).sum();
+        let mut buffer = Vec::with_capacity(key.tail().len() + own_len + tags_len.saturating_sub(1) + body_len);
+        let end = |buffer: &Vec<u8>| u32::try_from(buffer.len()).unwrap_or(u32::MAX);
+        buffer.extend_from_slice(key.tail());
+        let tail_end = end(&buffer);
+        for value in own {
+            let len = u16::try_from(value.len()).unwrap_or(u16::MAX);
+            buffer.extend_from_slice(&len.to_le_bytes());
+            buffer.extend_from_slice(&value[..usize::from(len)]);
+        }
+        let own_end = end(&buffer);
+        for (n, tag) in tags.iter().enumerate() {
+            if n > 0 {
+                buffer.push(b' ');
+            }
+            buffer.extend_from_slice(tag.as_str().as_bytes());
+        }
+        let tags_end = end(&buffer);
+        for frame in body {
+            buffer.extend_from_slice(frame);
+        }
+        Self {
+            scope: Arc::clone(key.scope()),
+            head,
+            buffer: buffer.into(),
+            ids,
+            birth,
+            verified: AtomicU64::new(0),
+            hits: AtomicU32::new(0),
+            tail_end,
+            own_end,
+            tags_end,
+        }
+    }
+
+    /// Whether this is the page of that key, part by part.
+    #[must_use]
+    pub fn is_of(&self, key: &KeyRef<'_>) -> bool {
+        key.matches(&self.scope, &self.buffer[..self.tail_end as usize])
+    }
+
+    /// The key, written down.
+    #[must_use]
+    pub fn key(&self) -> Option<CacheKey> {
+        let tail = Bytes::copy_from_slice(&self.buffer[..self.tail_end as usize]);
+        CacheKey::from_parts(Arc::clone(&self.scope), tail)
+    }
+
+    /// What the page's key shares with its neighbours.
+    #[must_use]
+    pub const fn scope(&self) -> &Arc<Scope> {
+        &self.scope
+    }
+
+    /// The facts of its birth.
+    #[must_use]
+    pub const fn birth(&self) -> &Birth {
+        &self.birth
+    }
+
+    /// The current age.
+    #[must_use]
+    pub fn age(&self, now: Moment) -> Duration {
+        now.since(self.birth.at)
+    }
+
+    /// The explicit tags, as text.
+    pub fn tags(&self) -> impl Iterator<Item = &str> {
+        let text = std::str::from_utf8(&self.buffer[self.own_end as usize..self.tags_end as usize]).unwrap_or_default();
+        text.split(' ').filter(|tag| !tag.is_empty())
+    }
+
+    /// The ids of the tags that decide about the page, without those of its scope.
+    #[must_use]
+    pub fn ids(&self) -> &[TagId] {
+        &self.ids
+    }
+
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.head.status()
+    }
+
+    /// The body, sharing the page's buffer.
+    #[must_use]
+    pub fn body(&self) -> Bytes {
+        self.buffer.slice(self.tags_end as usize..)
+    }
+
+    /// How many bytes of memory the page holds, for the bound on bytes.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        size_of::<Self>() + self.buffer.len() + size_of_val(&*self.ids) + OVERHEAD_BYTES
+    }
+
+    /// Judges the page by marks that were read after `applied` was.
+    pub fn judge(&self, now: Moment, marks: &Marks, applied: u64) -> Verdict {
+        if self.is_killed() {
+            return Verdict::Dead;
+        }
+        let Birth { snapshot, lifetime, loss, .. } = &self.birth;
+        let judged = verdict(*snapshot, lifetime, *loss, self.age(now), marks);
+        let untouched = marks.incarnation == snapshot.incarnation && marks.latest.soft.max(marks.latest.hard) <= snapshot.seq;
+        if untouched {
+            // Pairs with the Acquire in `is_verified`. Never lowers, and never revives a killed page.
+            self.verified.fetch_max(applied, Ordering::Release);
+        }
+        judged
+    }
+
+    /// Whether nothing was applied since the page's marks were found harmless. One load.
+    #[must_use]
+    pub fn is_verified(&self, applied: u64) -> bool {
+        self.verified.load(Ordering::Acquire) == applied
+    }
+
+    /// Kills the page: a tag was added after it was sealed, so its marks can't be trusted.
+    pub fn kill(&self) {
+        self.verified.store(KILLED, Ordering::Release);
+    }
+
+    fn is_killed(&self) -> bool {
+        self.verified.load(Ordering::Acquire) == KILLED
+    }
+
+    /// Counts a visit; says how many there were.
+    pub fn visit(&self) -> u32 {
+        self.hits.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// How often the page was served.
+    #[must_use]
+    pub fn visits(&self) -> u32 {
+        self.hits.load(Ordering::Relaxed)
+    }
+
+    /// What conditions and ranges are compared with.
+    #[must_use]
+    pub fn validators(&self) -> Validators<'_> {
+        let own = |name| self.head.own_position(name).and_then(|at| self.own_ranges().nth(at)).map(|range| &self.buffer[range]);
+        Validators {
+            etag: own(&ETAG),
+            last_modified: own(&LAST_MODIFIED),
+            len: self.buffer.len() - self.tags_end as usize,
+            ok: self.status() == StatusCode::OK,
+        }
+    }
+
+    fn own_ranges(&self) -> impl Iterator<Item = Range<usize>> {
+        let mut at = self.tail_end as usize;
+        (0..self.head.own_len()).map_while(move |_| {
+            let (len, _) = self.buffer[at..].split_first_chunk::<2>()?;
+            let start = at + 2;
+            at = start + usize::from(u16::from_le_bytes(*len));
+            Some(start..at)
+        })
+    }
+
+    fn own(&self) -> impl Iterator<Item = Bytes> {
+        self.own_ranges().map(|range| self.buffer.slice(range))
+    }
+
+    /// Answers with the page, or the selected part of it.
+    #[must_use]
+    pub fn answer(&self, selection: &Selection, age: HeaderValue, status: HeaderValue) -> Response<Bytes> {
+        match selection {
+            Selection::Whole => self.head.full(age, status, self.own()).map(|()| self.body()),
+            Selection::HeadOnly => self.head.full(age, status, self.own()).map(|()| Bytes::new()),
+            Selection::NotModified => self.head.not_modified(age, status, self.own()).map(|()| Bytes::new()),
+            Selection::Part(range) => {
+                let body = self.body();
+                let text = format!("bytes {}-{}/{}", range.start, range.end - 1, body.len());
+                self.partial(StatusCode::PARTIAL_CONTENT, &text, body.slice(range.clone()), age, status)
+            }
+            Selection::Unsatisfiable => {
+                let text = format!("bytes */{}", self.body().len());
+                self.partial(StatusCode::RANGE_NOT_SATISFIABLE, &text, Bytes::new(), age, status)
+            }
+        }
+    }
+
+    #[cold]
+    fn partial(&self, code: StatusCode, range: &str, body: Bytes, age: HeaderValue, status: HeaderValue) -> Response<Bytes> {
+        let mut response = self.head.full(age, status, self.own());
+        *response.status_mut() = code;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        if let Ok(range) = HeaderValue::from_str(range) {
+            headers.insert(CONTENT_RANGE, range);
+        }
+        response.map(|()| body)
+    }
+
+    /// Whether only the bearers of a draft secret may see it.
+    #[must_use]
+    pub fn is_draft(&self) -> bool {
+        self.scope.audience == Audience::Draft
+    }
+}
+
+/// Takes all downstream freshness from an answer that was invalidated or overtaken (P10).
+pub fn zero_freshness(headers: &mut HeaderMap) {
+    headers.insert(http::header::CACHE_CONTROL, NO_FRESHNESS);
+    headers.remove(http::header::EXPIRES);
+    for name in [CDN_CACHE_CONTROL, SURROGATE_CONTROL] {
+        if headers.contains_key(&name) {
+            // Neither knows `s-maxage` or needs it.
+            headers.insert(name, HeaderValue::from_static("max-age=0, must-revalidate"));
+        }
+    }
+}
+
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Page")
+            .field("route", &self.scope.route)
+            .field("status", &self.status())
+            .field("seq", &self.birth.snapshot.seq)
+            .field("bytes", &self.buffer.len())
+            .finish_non_exhaustive()
+    }
+}

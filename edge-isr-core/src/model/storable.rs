@@ -1,0 +1,204 @@
+//! The one veto: may this answer be stored, and shared with those who wait for it? One clause per rule; in
+//! doubt, no.
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, SET_COOKIE, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE, VARY,
+};
+use http::{StatusCode, response};
+
+use super::cache_control;
+use super::policy::{Empty, Rules};
+use super::reason::Reason;
+
+/// `CDN-Cache-Control` (RFC 9213).
+pub const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
+/// `Surrogate-Control`, its forerunner.
+pub const SURROGATE_CONTROL: HeaderName = HeaderName::from_static("surrogate-control");
+
+/// Judges the head of an answer on a policy route.
+///
+/// # Errors
+///
+/// The reason why it may be neither stored nor shared.
+pub fn head(parts: &response::Parts, rules: &Rules) -> Result<(), Reason> {
+    let headers = &parts.headers;
+    if parts.status == StatusCode::PARTIAL_CONTENT || headers.contains_key(CONTENT_RANGE) {
+        return Err(Reason::Partial);
+    }
+    if headers.contains_key(SET_COOKIE) {
+        return Err(Reason::SetCookie);
+    }
+    prohibited(headers)?;
+    vary(headers, rules)?;
+    if is_event_stream(headers) {
+        return Err(Reason::EventStream);
+    }
+    // Last: an answer that fails for its status alone is still the same for everyone.
+    if rules.lifetime_of(parts.status).is_none() {
+        return Err(Reason::Status);
+    }
+    Ok(())
+}
+
+/// Judges the complete body of an answer whose head passed.
+///
+/// # Errors
+///
+/// The reason why it may be neither stored nor shared.
+pub fn body(parts: &response::Parts, len: usize, rules: &Rules) -> Result<(), Reason> {
+    if let Some(promised) = content_length(&parts.headers)
+        && promised != Some(len as u64)
+    {
+        return Err(Reason::Truncated);
+    }
+    // A redirect needs no body; any other answer that is empty is more likely a failure than a page.
+    if len == 0 && rules.empty == Empty::Refuse && !parts.status.is_redirection() {
+        return Err(Reason::Empty);
+    }
+    Ok(())
+}
+
+/// RFC 9111 §5.2.2, and the fields meant for CDNs: a prohibition anywhere counts.
+fn prohibited(headers: &HeaderMap) -> Result<(), Reason> {
+    for name in [&http::header::CACHE_CONTROL, &CDN_CACHE_CONTROL, &SURROGATE_CONTROL] {
+        let found = cache_control::prohibitions(headers, name);
+        let reason = match () {
+            () if found.private => Reason::Private,
+            () if found.no_store => Reason::NoStore,
+            () if found.no_cache => Reason::NoCache,
+            () if found.malformed => Reason::BadCacheControl,
+            () => continue,
+        };
+        return Err(reason);
+    }
+    Ok(())
+}
+
+/// RFC 9111 §4.1: only declared dimensions. `Accept-Encoding` always is: the handler never sees it.
+fn vary(headers: &HeaderMap, rules: &Rules) -> Result<(), Reason> {
+    for line in headers.get_all(VARY) {
+        for name in line.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+            let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+            if name.is_empty() || is("accept-encoding") || rules.vary.iter().any(|declared| is(declared.as_str())) {
+                continue;
+            }
+            return Err(match () {
+                () if name == b"*" => Reason::VaryStar,
+                () if is("origin") => Reason::VaryOrigin,
+                () if is("cookie") || is("authorization") => Reason::VaryCookie,
+                () => Reason::VaryUndeclared,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let essence = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().split(|&byte| byte == b';').next());
+    essence.is_some_and(|essence| essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
+}
+
+/// The promised length: `None` without the field, `Some(None)` when it is not one number.
+fn content_length(headers: &HeaderMap) -> Option<Option<u64>> {
+    let mut lines = headers.get_all(CONTENT_LENGTH).iter();
+    let first = lines.next()?;
+    let number = first.to_str().ok().and_then(|text| text.parse().ok());
+    Some(number.filter(|_| lines.next().is_none()))
+}
+
+/// Removes what belongs to one connection and not to the page (RFC 9110 §7.6.1).
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .collect();
+    let fixed = [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+    let rare = ["keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "proxy-authentication-info"];
+    for name in named.into_iter().chain(fixed).chain(rare.map(HeaderName::from_static)) {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Response;
+
+    use super::super::policy::Policy;
+    use super::*;
+
+    fn judge(status: u16, headers: &[(&str, &str)]) -> Result<(), Reason> {
+        let mut response = Response::builder().status(status);
+        for (name, value) in headers {
+            response = response.header(*name, *value);
+        }
+        let policy = Policy::new().vary(["accept-language"]).status(StatusCode::NOT_FOUND, std::time::Duration::from_secs(9));
+        head(&response.body(()).unwrap().into_parts().0, &policy.check().unwrap())
+    }
+
+    #[test]
+    fn p25_each_veto_has_its_reason() {
+        for (name, value, reason) in [
+            ("set-cookie", "a=b", Reason::SetCookie),
+            ("cache-control", "private", Reason::Private),
+            ("cache-control", "max-age=9, no-store", Reason::NoStore),
+            ("cache-control", "no-cache=\"x\"", Reason::NoCache),
+            ("cache-control", "private=\"x", Reason::BadCacheControl),
+            ("cdn-cache-control", "no-store", Reason::NoStore),
+            ("surrogate-control", "private", Reason::Private),
+            ("vary", "*", Reason::VaryStar),
+            ("vary", "accept-language, *", Reason::VaryStar),
+            ("vary", "Origin", Reason::VaryOrigin),
+            ("vary", "Cookie", Reason::VaryCookie),
+            ("vary", "Authorization", Reason::VaryCookie),
+            ("vary", "user-agent", Reason::VaryUndeclared),
+            ("content-type", "Text/Event-Stream; charset=utf-8", Reason::EventStream),
+            ("content-range", "bytes 0-1/2", Reason::Partial),
+        ] {
+            assert_eq!(judge(200, &[(name, value)]), Err(reason), "{name}: {value}");
+        }
+        assert_eq!(judge(200, &[("vary", "Accept-Encoding, Accept-Language,")]), Ok(()));
+        assert_eq!(judge(200, &[("cache-control", "public, max-age=60")]), Ok(()));
+    }
+
+    #[test]
+    fn p26_only_200_and_what_the_policy_names() {
+        assert_eq!(judge(200, &[]), Ok(()));
+        assert_eq!(judge(404, &[]), Ok(()));
+        for status in [100, 201, 204, 301, 302, 304, 400, 403, 405, 410, 429, 500, 503] {
+            assert_eq!(judge(status, &[("cache-control", "public, max-age=60")]), Err(Reason::Status), "{status}");
+        }
+        assert_eq!(judge(206, &[]), Err(Reason::Partial));
+    }
+
+    #[test]
+    fn d14_d17_bodies_that_are_not_what_they_promise() {
+        let rules = Policy::new().check().unwrap();
+        let parts = |length: &[&str]| {
+            let mut response = Response::builder();
+            for length in length {
+                response = response.header(CONTENT_LENGTH, *length);
+            }
+            response.body(()).unwrap().into_parts().0
+        };
+        assert_eq!(body(&parts(&[]), 5, &rules), Ok(()));
+        assert_eq!(body(&parts(&["5"]), 5, &rules), Ok(()));
+        assert_eq!(body(&parts(&["6"]), 5, &rules), Err(Reason::Truncated));
+        assert_eq!(body(&parts(&["5", "5"]), 5, &rules), Err(Reason::Truncated));
+        assert_eq!(body(&parts(&["x"]), 5, &rules), Err(Reason::Truncated));
+        assert_eq!(body(&parts(&["0"]), 0, &rules), Err(Reason::Empty));
+    }
+
+    #[test]
+    fn b14_fields_of_the_connection_are_dropped() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [("connection", "close, X-Foo"), ("x-foo", "1"), ("keep-alive", "1"), ("x-bar", "2")] {
+            headers.insert(HeaderName::from_static(name), value.parse().unwrap());
+        }
+        strip_hop_by_hop(&mut headers);
+        assert_eq!(headers.len(), 1);
+        assert!(headers.contains_key("x-bar"));
+    }
+}

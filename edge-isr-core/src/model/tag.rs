@@ -1,0 +1,377 @@
+//! What pages depend on: tags, their ancestors, and the sets they come in.
+
+use std::fmt::{self, Display, Write as _};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::hash;
+
+/// The most bytes a tag may have.
+pub const MAX_TAG_BYTES: usize = 256;
+
+/// The name of something pages depend on: `post:42`, `author:7`, `posts`.
+///
+/// Segments are separated by `:`, and a tag covers everything below it: invalidating `post` invalidates every
+/// page that carries `post:42`. A tag is lower case and consists of `[a-z0-9._~%:-]`, so it is inert in
+/// headers, keys and pages. Tags that begin with `~` are the library's own.
+///
+/// Tags follow the idea of cache groups (RFC 9875), which CDNs call surrogate keys or cache tags.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag(Arc<str>);
+
+/// Names a thing in a namespace. Never fails.
+///
+/// Both parts are lower-cased; bytes outside `[a-z0-9._~-]` are percent-encoded (in the id `:` too, in the
+/// namespace it separates segments); an over-long id ends in a hash of the whole.
+///
+/// ```
+/// use edge_isr_core::tag;
+///
+/// assert_eq!(tag("post", 42).as_str(), "post:42");
+/// assert_eq!(tag("Author", "Zoë B:1").as_str(), "author:zo%c3%ab%20b%3a1");
+/// ```
+#[must_use]
+pub fn tag(namespace: &str, id: impl Display) -> Tag {
+    let mut text = String::with_capacity(namespace.len() + 12);
+    fold_segments(&mut text, namespace);
+    text.push(':');
+    fold_segment(&mut text, id.to_string().as_bytes(), false);
+    Tag(shorten(text).into())
+}
+
+impl Tag {
+    /// The tag of a thing there is one of: `posts`, `front-page`. Never fails; folded as [`tag`] does, with `:`
+    /// separating segments.
+    ///
+    /// ```
+    /// assert_eq!(edge_isr_core::Tag::named("posts").as_str(), "posts");
+    /// ```
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        let mut text = String::with_capacity(name.len());
+        fold_segments(&mut text, name);
+        Self(shorten(text).into())
+    }
+
+    /// Reads a tag from text: a header, a configuration, an admin call. Folded as [`tag`] does, with `:`
+    /// separating segments and `%xx` kept as it is.
+    ///
+    /// ```
+    /// use edge_isr_core::{Tag, TagError};
+    ///
+    /// assert_eq!(Tag::parse("Post:42").unwrap().as_str(), "post:42");
+    /// assert_eq!(Tag::parse("~all"), Err(TagError::Reserved));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the text is empty, has an empty segment, control bytes or more than [`MAX_TAG_BYTES`] bytes once
+    /// folded, or begins with `~`.
+    pub fn parse(text: &str) -> Result<Self, TagError> {
+        if text.starts_with('~') {
+            return Err(TagError::Reserved);
+        }
+        let mut folded = String::with_capacity(text.len());
+        for (n, part) in text.split(':').enumerate() {
+            if part.is_empty() {
+                return Err(TagError::Empty);
+            }
+            if part.bytes().any(|byte| byte.is_ascii_control()) {
+                return Err(TagError::Control);
+            }
+            if n > 0 {
+                folded.push(':');
+            }
+            fold_encoded(&mut folded, part.as_bytes());
+            if folded.len() > MAX_TAG_BYTES {
+                return Err(TagError::TooLong);
+            }
+        }
+        Ok(Self(folded.into()))
+    }
+
+    /// One of the library's own tags, whose text the caller has already made canonical.
+    pub(crate) fn reserved(text: String) -> Self {
+        debug_assert!(text.starts_with('~'), "reserved tags begin with a tilde");
+        Self(shorten(text).into())
+    }
+
+    /// The canonical text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The tags that cover this one, nearest last: `a` and `a:b` for `a:b:c`.
+    pub fn ancestors(&self) -> impl Iterator<Item = &str> {
+        ancestors(&self.0)
+    }
+}
+
+/// The proper prefixes of a tag's text that are tags themselves. A reserved tag's family name (`~path`) and
+/// its origin alone are never invalidated as such, except as written by [`crate::model::key`].
+pub(crate) fn ancestors(text: &str) -> impl Iterator<Item = &str> {
+    let skip = usize::from(text.starts_with('~'));
+    text.match_indices(':').skip(skip).map(|(at, _)| &text[..at])
+}
+
+impl Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::str::FromStr for Tag {
+    type Err = TagError;
+
+    fn from_str(text: &str) -> Result<Self, TagError> {
+        Self::parse(text)
+    }
+}
+
+/// Why a text is not a tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TagError {
+    /// The text or one of its segments is empty.
+    #[error("a tag and its segments can't be empty")]
+    Empty,
+    /// The text has control bytes.
+    #[error("a tag can't have control bytes")]
+    Control,
+    /// The folded text has more than [`MAX_TAG_BYTES`] bytes.
+    #[error("a tag can't have more than {MAX_TAG_BYTES} bytes")]
+    TooLong,
+    /// The text begins with `~`.
+    #[error("tags that begin with `~` are reserved")]
+    Reserved,
+}
+
+/// Sorted tags, each once.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct TagSet(Vec<Tag>);
+
+impl TagSet {
+    /// Adds a tag; says whether it was new.
+    pub fn insert(&mut self, tag: Tag) -> bool {
+        match self.0.binary_search(&tag) {
+            Ok(_) => false,
+            Err(at) => {
+                self.0.insert(at, tag);
+                true
+            }
+        }
+    }
+
+    /// How many tags there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The tags in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Tag> {
+        self.0.iter()
+    }
+
+    /// The tags and everything that covers them, each once, in no particular order: what a page that
+    /// carries this set is invalidated by, and what its tag header lists.
+    #[must_use]
+    pub fn with_ancestors(&self) -> Vec<&str> {
+        let mut all: Vec<&str> = self.0.iter().flat_map(|tag| tag.ancestors().chain([tag.as_str()])).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
+impl fmt::Debug for TagSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(&self.0).finish()
+    }
+}
+
+impl FromIterator<Tag> for TagSet {
+    fn from_iter<I: IntoIterator<Item = Tag>>(tags: I) -> Self {
+        let mut tags: Vec<Tag> = tags.into_iter().collect();
+        tags.sort_unstable();
+        tags.dedup();
+        Self(tags)
+    }
+}
+
+impl Extend<Tag> for TagSet {
+    fn extend<I: IntoIterator<Item = Tag>>(&mut self, tags: I) {
+        for tag in tags {
+            self.insert(tag);
+        }
+    }
+}
+
+impl<'a> IntoIterator for &'a TagSet {
+    type Item = &'a Tag;
+    type IntoIter = std::slice::Iter<'a, Tag>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+/// A tag inside the process: a keyed hash of its text. Two tags that share one are invalidated together,
+/// which is safe and, at 64 bits, does not happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TagId(pub(crate) u64);
+
+impl TagId {
+    /// The id of a tag's canonical text.
+    pub(crate) fn of(text: &str) -> Self {
+        Self(hash::of(text.as_bytes()))
+    }
+}
+
+/// Whether a byte stands for itself in a tag.
+const fn is_plain(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'~' | b'-')
+}
+
+fn push_encoded(text: &mut String, byte: u8) {
+    // Writing to a String can't fail.
+    let _ = write!(text, "%{byte:02x}");
+}
+
+/// Lower-cases and encodes segments separated by `:`.
+fn fold_segments(text: &mut String, name: &str) {
+    for (n, part) in name.split(':').enumerate() {
+        if n > 0 {
+            text.push(':');
+        }
+        fold_segment(text, part.as_bytes(), n == 0);
+    }
+}
+
+/// Lower-cases and encodes one segment. An empty one becomes a lone `%`, which nothing else becomes.
+fn fold_segment(text: &mut String, part: &[u8], first: bool) {
+    if part.is_empty() {
+        text.push('%');
+    }
+    for (n, byte) in part.iter().map(u8::to_ascii_lowercase).enumerate() {
+        if is_plain(byte) && !(first && n == 0 && byte == b'~') {
+            text.push(char::from(byte));
+        } else {
+            push_encoded(text, byte);
+        }
+    }
+}
+
+/// As [`fold_segment`], but an encoded byte stays encoded, so that printed tags parse to themselves.
+fn fold_encoded(text: &mut String, part: &[u8]) {
+    if part == b"%" {
+        return text.push('%');
+    }
+    let mut rest = part;
+    while let Some((&byte, after)) = rest.split_first() {
+        match after {
+            [high, low, after_hex @ ..]
+                if byte == b'%' && high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
+                text.push('%');
+                text.push(char::from(high.to_ascii_lowercase()));
+                text.push(char::from(low.to_ascii_lowercase()));
+                rest = after_hex;
+            }
+            _ => {
+                fold_segment(text, &[byte], false);
+                rest = after;
+            }
+        }
+    }
+}
+
+/// Encodes bytes whose case matters (paths, hosts, groups): upper-case letters are encoded too.
+pub(crate) fn encode_exact(text: &mut String, bytes: &[u8]) {
+    for &byte in bytes {
+        if is_plain(byte) {
+            text.push(char::from(byte));
+        } else {
+            push_encoded(text, byte);
+        }
+    }
+}
+
+/// Cuts an over-long text and ends it in a hash of the whole, so that different texts stay different.
+fn shorten(text: String) -> String {
+    if text.len() <= MAX_TAG_BYTES {
+        return text;
+    }
+    let digest = Sha256::digest(text.as_bytes());
+    // The text is ASCII by construction, so every index is a character boundary.
+    let mut short = text[..MAX_TAG_BYTES - 34].to_owned();
+    short.push_str("%~");
+    for byte in &digest[..16] {
+        let _ = write!(short, "{byte:02x}");
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tag_folds_case_and_encodes_everything_else() {
+        for (namespace, id, text) in [
+            ("post", "42", "post:42"),
+            ("Post", "ABC", "post:abc"),
+            ("post", "a b,c", "post:a%20b%2cc"),
+            ("post", "", "post:%"),
+            ("~all", "1", "%7eall:1"),
+            ("shop:post", "1:2", "shop:post:1%3a2"),
+            ("post", "a\r\nb\0", "post:a%0d%0ab%00"),
+            ("post", "100%", "post:100%25"),
+        ] {
+            assert_eq!(tag(namespace, id).as_str(), text);
+        }
+    }
+
+    #[test]
+    fn b01_parse_refuses_what_it_cannot_fold() {
+        for (text, error) in [
+            ("", TagError::Empty),
+            ("a::b", TagError::Empty),
+            ("a:", TagError::Empty),
+            ("a\nb", TagError::Control),
+            ("~all", TagError::Reserved),
+        ] {
+            assert_eq!(Tag::parse(text), Err(error), "{text:?}");
+        }
+        assert_eq!(Tag::parse(&"x".repeat(10_000_000)), Err(TagError::TooLong));
+    }
+
+    #[test]
+    fn over_long_ids_stay_different() {
+        let (a, b) = (tag("p", "x".repeat(999) + "a"), tag("p", "x".repeat(999) + "b"));
+        assert_ne!(a, b);
+        assert_eq!(a.as_str().len(), MAX_TAG_BYTES);
+        assert_eq!(Tag::parse(a.as_str()).as_ref(), Ok(&a));
+    }
+
+    #[test]
+    fn ancestors_end_at_segments() {
+        assert_eq!(tag("a:b", "c").ancestors().collect::<Vec<_>>(), ["a", "a:b"]);
+        assert_eq!(Tag::reserved("~path:o:x:y".into()).ancestors().collect::<Vec<_>>(), ["~path:o", "~path:o:x"]);
+        assert_eq!(Tag::reserved("~all".into()).ancestors().count(), 0);
+    }
+}

@@ -1,0 +1,32 @@
+//! `cargo xtask ci`: what a change must pass. Cheap steps first, so that a slip shows within seconds.
+
+use crate::shell::{Outcome, cargo};
+use crate::steps::{self, Step};
+use crate::{features, install, rules, test};
+
+pub(crate) fn run() -> Outcome {
+    let mut steps = vec![
+        Step::new("formatting", || cargo(&["fmt", "--all", "--check"]).run()),
+        Step::new("the lock file is up to date", || cargo(&["fetch", "--locked"]).run()),
+        Step::new("members inherit MSRV and lints", rules::members_inherit),
+        Step::new("core's default features are light", rules::core_is_light),
+        Step::new("lints, all features", || {
+            cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]).run()
+        }),
+        Step::new("lints, default features", || {
+            cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run()
+        }),
+        Step::new("each feature alone", features::each_alone),
+        Step::new("docs", || {
+            cargo(&["doc", "--workspace", "--no-deps", "--all-features"])
+                .env("RUSTDOCFLAGS", "-D warnings")
+                .run()
+        }),
+        Step::new("licences, bans and sources", || {
+            install::ensure_cargo_deny()?;
+            cargo(&["deny", "--locked", "check", "licenses", "bans", "sources"]).run()
+        }),
+    ];
+    steps.extend(test::steps());
+    steps::run(steps)
+}

@@ -1,0 +1,35 @@
+//! `cargo xtask test`: everything that can fail a test, on a machine that may have only Rust.
+
+use std::env;
+
+use crate::shell::{Outcome, cargo};
+use crate::steps::{self, Step};
+use crate::{install, metadata};
+
+pub(crate) fn run() -> Outcome {
+    steps::run(steps())
+}
+
+/// The steps, for `ci` to end with.
+pub(crate) fn steps() -> Vec<Step> {
+    vec![
+        Step::new("what the tests need", || install::ensure(&[install::CC])),
+        Step::new("unit, integration and doc tests", || {
+            cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"]).run()
+        }),
+        Step::new("loom models", loom),
+    ]
+}
+
+/// The models compile everything under another flag, so they keep their own target folder: in the common one
+/// they would make the next build start from nothing.
+fn loom() -> Outcome {
+    let target = metadata::load()?.target.join("loom");
+    let flags = env::var("RUSTFLAGS").unwrap_or_default() + " --cfg loom";
+    cargo(&["test", "-p", "edge-isr-core", "--release", "--test", "loom"])
+        .env("CARGO_TARGET_DIR", &target.to_string_lossy())
+        // The models take their time in loom itself; optimising across crates costs more than it saves.
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("RUSTFLAGS", flags.trim_start())
+        .run()
+}
