@@ -67,6 +67,7 @@ impl Row {
 #[derive(Debug)]
 enum Pages {
     One(u32),
+    #[expect(clippy::box_collection, reason = "most tags have one page, and pay for the larger variant")]
     Many(Box<BTreeSet<u32>>),
 }
 

@@ -114,6 +114,7 @@ impl Ledger {
     }
 
     /// Third step: let pages notice. Only now may the invalidation be acknowledged.
+    #[expect(clippy::needless_pass_by_value, reason = "a bump is applied once")]
     pub fn apply(&self, bump: Bump) -> u64 {
         self.applied.fetch_add(1, AcqRel);
         bump.seq

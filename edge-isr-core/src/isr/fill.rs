@@ -23,7 +23,7 @@ use crate::model::policy::Rules;
 use crate::model::reason::Reason;
 use crate::model::storable;
 use crate::model::tag::{TagId, TagSet};
-use crate::model::verdict::Verdict;
+use crate::model::verdict::{Staleness, Verdict};
 use crate::store::Put;
 
 /// A header that tells a CDN the tags of a page.
@@ -110,6 +110,10 @@ impl Isr {
 
     /// A page of the second tier, if there is one and it may still be of use; it is taken into memory.
     ///
+    /// # Errors
+    ///
+    /// [`Reason::StoreUnavailable`] when the store did not answer in time. The page is then rendered.
+    ///
     /// # Cancellation
     ///
     /// Dropping the future changes nothing.
@@ -137,10 +141,10 @@ impl Isr {
         rules: &Rules,
         mut parts: response::Parts,
         body: Vec<Bytes>,
-        sealed: Sealed,
+        sealed: &Sealed,
         seal: impl FnOnce(Weak<Page>),
     ) -> Admitted {
-        let lifetime = match self.may_store(rules, &parts, &body, &sealed) {
+        let lifetime = match self.may_store(rules, &parts, &body, sealed) {
             Ok(lifetime) => lifetime,
             Err(reason) if reason == Reason::Status && parts.status.is_server_error() => {
                 // Not stored, but not multiplied either: those who wait get the same failure.
@@ -319,8 +323,8 @@ impl Isr {
         let overtaken = match verdict {
             Verdict::Fresh => false,
             // A lifetime shorter than the wait: it was fresh when it was made for this visitor.
-            Verdict::Stale(crate::model::verdict::Staleness::Aged) => false,
-            Verdict::Stale(crate::model::verdict::Staleness::Invalidated) => {
+            Verdict::Stale(Staleness::Aged) => false,
+            Verdict::Stale(Staleness::Invalidated) => {
                 if birth.snapshot.seq < owed || !birth.lifetime.may_serve_while_revalidating(page.age(now)) {
                     return Err(Miss { forward: Forward::Stale, reason: Reason::Overtaken, spare: None });
                 }
@@ -329,6 +333,18 @@ impl Isr {
             Verdict::Dead => return Err(Miss { forward: Forward::Miss, reason: Reason::Overtaken, spare: None }),
         };
         Ok(HandOut { page: Arc::clone(page), now, overtaken })
+    }
+
+    /// A stale page that may be served because a render failed: judged again, and never after a hard
+    /// invalidation (P19).
+    #[must_use]
+    pub fn stand_in(&self, page: &Arc<Page>) -> Option<HandOut> {
+        let now = self.0.clock.now();
+        let applied = self.0.graph.ledger().applied();
+        let verdict = page.judge(now, &self.marks_of(page), applied);
+        let may = verdict != Verdict::Dead && page.birth().lifetime.may_serve_on_error(page.age(now));
+        let overtaken = verdict == Verdict::Stale(Staleness::Invalidated);
+        may.then(|| HandOut { page: Arc::clone(page), now, overtaken })
     }
 
     /// Ends a flight that failed, for those who follow.

@@ -143,12 +143,6 @@ impl Flights {
             }
         }
     }
-
-    /// How many flights can be joined.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| lock(shard).len()).sum()
-    }
 }
 
 /// The right to render one key. Dropped without an outcome, it releases those who wait.
@@ -219,6 +213,12 @@ impl Follower {
             return Boarding::Full;
         }
         Boarding::Follow(Self { flight: Arc::clone(flight), outcome: flight.outcome.subscribe() })
+    }
+
+    /// The snapshot the render began with.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.flight.snapshot
     }
 
     /// Waits for the end of the flight.

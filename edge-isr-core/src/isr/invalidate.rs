@@ -164,6 +164,19 @@ impl Graph {
     }
 }
 
+/// Comes out of the state of an application that holds it: `async fn edit(graph: Graph)`.
+#[cfg(feature = "axum")]
+impl<S: Sync> axum_core::extract::FromRequestParts<S> for Graph
+where
+    Self: axum_core::extract::FromRef<S>,
+{
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(_: &mut http::request::Parts, state: &S) -> std::result::Result<Self, Self::Rejection> {
+        Ok(axum_core::extract::FromRef::from_ref(state))
+    }
+}
+
 /// One page of a list of URLs.
 #[derive(Debug, Clone, Default)]
 pub struct Urls {
@@ -352,13 +365,13 @@ impl Isr {
         let Some((path, query)) = target.split_once('?') else { return Ok(implicit::url(at, target, None)) };
         let known = self.0.parameters.read().unwrap_or_else(PoisonError::into_inner);
         let mut pairs: Vec<&str> = query.split('&').filter(|pair| known.contains(name_of(pair))).collect();
-        pairs.sort_by_key(|pair| name_of(pair));
+        pairs.sort_by_key(name_of);
         let query = pairs.join("&");
         Ok(implicit::url(at, path, (!query.is_empty()).then_some(&*query)))
     }
 
     /// What an unsafe method that succeeded invalidates (RFC 9111 §4.4): its URL, and what `Location` and
-    /// `Content-Location` point to on the same host.
+    /// `Content-Location` point to on the same host. A receipt, if there were pages of these URLs.
     ///
     /// # Errors
     ///
@@ -376,10 +389,10 @@ impl Isr {
             }
             tags.push(self.url_tag(&format!("http://{host}{path}"))?);
         }
-        if tags.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(self.invalidate(tags, mode).await))
+        let stored = tags.iter().any(|tag| !self.members(tag, None, 1).keys.is_empty());
+        let receipt = self.invalidate(tags, mode).await;
+        // A visitor who changed nothing that is cached is owed nothing.
+        Ok(stored.then_some(receipt))
     }
 }
 

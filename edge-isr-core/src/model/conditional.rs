@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn if_none_match_beats_if_modified_since() {
         let later = (IF_MODIFIED_SINCE, "Sun, 06 Nov 1994 09:00:00 GMT");
-        assert_eq!(ask(&[later.clone()], true), Selection::NotModified);
+        assert_eq!(ask(std::slice::from_ref(&later), true), Selection::NotModified);
         assert_eq!(ask(&[later, (IF_NONE_MATCH, "\"x\"")], true), Selection::HeadOnly);
         assert_eq!(ask(&[(IF_MODIFIED_SINCE, "Sun, 06 Nov 1994 08:00:00 GMT")], false), Selection::Whole);
         assert_eq!(ask(&[(IF_MODIFIED_SINCE, "yesterday")], false), Selection::Whole);

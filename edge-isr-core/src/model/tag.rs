@@ -49,8 +49,22 @@ impl Tag {
     /// ```
     #[must_use]
     pub fn named(name: &str) -> Self {
-        let mut text = String::with_capacity(name.len());
-        fold_segments(&mut text, name);
+        Self::join(name.split(':'))
+    }
+
+    /// The tag of these segments, each folded on its own. Never fails.
+    #[must_use]
+    pub fn join<'a>(segments: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut text = String::new();
+        for (n, segment) in segments.into_iter().enumerate() {
+            if n > 0 {
+                text.push(':');
+            }
+            fold_segment(&mut text, segment.as_bytes(), n == 0);
+        }
+        if text.is_empty() {
+            text.push('%');
+        }
         Self(shorten(text).into())
     }
 
@@ -319,7 +333,7 @@ fn shorten(text: String) -> String {
     let digest = Sha256::digest(text.as_bytes());
     // The text is ASCII by construction, so every index is a character boundary.
     let mut short = text[..MAX_TAG_BYTES - 34].to_owned();
-    short.push_str("%~");
+    short.push_str("~~");
     for byte in &digest[..16] {
         let _ = write!(short, "{byte:02x}");
     }

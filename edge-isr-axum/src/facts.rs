@@ -1,0 +1,81 @@
+//! What axum's router knows about a request.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, MatchedPath, OriginalUri, RawPathParams, Request};
+use axum::response::Response;
+use axum::routing::any;
+use edge_isr_tower::RouteFacts;
+use futures_util::FutureExt;
+use http::{Extensions, Uri, request};
+use tower::ServiceExt;
+
+/// Reads the matched path, the original URI and the path parameters of axum, nested routers included.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AxumFacts;
+
+impl RouteFacts for AxumFacts {
+    fn pattern(parts: &request::Parts) -> Option<&str> {
+        parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str)
+    }
+
+    fn uri(parts: &request::Parts) -> &Uri {
+        parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri)
+    }
+
+    /// axum keeps path parameters in a type of its own. A router of one route, run on the full URI, puts them
+    /// on a request that holds nothing of the visitor's; its handler hands back what it found.
+    fn recreate(pattern: &str, uri: &Uri) -> (Extensions, Vec<(String, String)>) {
+        let mut request = Request::new(Body::empty());
+        *request.uri_mut() = uri.clone();
+        // The pattern comes from a route that axum accepted, so it accepts it again.
+        let router: Router = Router::new().without_v07_checks().route(pattern, any(hand_back));
+        // Nothing in there waits: it is ready at the first poll.
+        match router.oneshot(request).now_or_never() {
+            Some(Ok(response)) => read(response),
+            _ => (Extensions::new(), Vec::new()),
+        }
+    }
+}
+
+/// What the router put on the request.
+#[derive(Clone)]
+struct Found(Extensions, Vec<(String, String)>);
+
+async fn hand_back(request: Request) -> Response {
+    let (mut parts, _) = request.into_parts();
+    let params = RawPathParams::from_request_parts(&mut parts, &()).await;
+    let params = params.map(|params| params.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect());
+    let mut response = Response::new(Body::empty());
+    response.extensions_mut().insert(Found(parts.extensions, params.unwrap_or_default()));
+    response
+}
+
+fn read(mut response: Response) -> (Extensions, Vec<(String, String)>) {
+    match response.extensions_mut().remove::<Found>() {
+        Some(Found(extensions, params)) => (extensions, params),
+        None => (Extensions::new(), Vec::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_facts_of_a_route_are_recreated_and_nothing_else() {
+        let uri = Uri::from_static("/api/posts/a%20b?x=1");
+        let (extensions, params) = AxumFacts::recreate("/api/posts/{id}", &uri);
+        assert_eq!(params, [("id".to_owned(), "a b".to_owned())]);
+        assert_eq!(extensions.get::<MatchedPath>().map(MatchedPath::as_str), Some("/api/posts/{id}"));
+        assert_eq!(extensions.get::<OriginalUri>().map(|OriginalUri(uri)| uri), Some(&uri));
+    }
+
+    #[test]
+    fn parameters_that_cannot_be_read_are_none() {
+        for (pattern, uri) in [("/p/{id}", "/p/%ff"), ("/p/{id}", "/q"), ("/:p", "/x")] {
+            let (_, params) = AxumFacts::recreate(pattern, &Uri::from_static(uri));
+            assert!(params.is_empty(), "{pattern} {uri}");
+        }
+    }
+}

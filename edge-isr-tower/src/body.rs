@@ -1,0 +1,171 @@
+//! The body of an answer: a stored page's, the origin's own, or what was collected before the cap and the rest.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use edge_isr_core::BoxError;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+pin_project! {
+    /// The body of an answer.
+    pub struct IsrBody<B> {
+        #[pin]
+        kind: Kind<B>,
+    }
+}
+
+pin_project! {
+    #[project = KindProj]
+    enum Kind<B> {
+        Stored { bytes: Bytes },
+        Origin { #[pin] body: B },
+        Overflow { collected: VecDeque<Bytes>, rest: Rest<B> },
+    }
+}
+
+/// What follows the frames that were collected.
+pub(crate) enum Rest<B> {
+    Body(Pin<Box<B>>),
+    Error(BoxError),
+    Nothing,
+}
+
+impl<B> IsrBody<B> {
+    pub(crate) const fn stored(bytes: Bytes) -> Self {
+        Self { kind: Kind::Stored { bytes } }
+    }
+
+    pub(crate) const fn empty() -> Self {
+        Self::stored(Bytes::new())
+    }
+
+    pub(crate) const fn origin(body: B) -> Self {
+        Self { kind: Kind::Origin { body } }
+    }
+
+    pub(crate) fn overflow(collected: Vec<Bytes>, rest: Rest<B>) -> Self {
+        Self { kind: Kind::Overflow { collected: collected.into(), rest } }
+    }
+}
+
+impl<B> Body for IsrBody<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.project().kind.project() {
+            KindProj::Stored { bytes } if bytes.is_empty() => Poll::Ready(None),
+            KindProj::Stored { bytes } => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            KindProj::Origin { body } => body.poll_frame(cx).map_err(Into::into),
+            KindProj::Overflow { collected, rest } => match (collected.pop_front(), &mut *rest) {
+                (Some(bytes), _) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                (None, Rest::Body(body)) => body.as_mut().poll_frame(cx).map_err(Into::into),
+                (None, Rest::Error(_)) => match std::mem::replace(rest, Rest::Nothing) {
+                    Rest::Error(error) => Poll::Ready(Some(Err(error))),
+                    Rest::Body(_) | Rest::Nothing => Poll::Ready(None),
+                },
+                (None, Rest::Nothing) => Poll::Ready(None),
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Stored { bytes } => bytes.is_empty(),
+            Kind::Origin { body } => body.is_end_stream(),
+            Kind::Overflow { collected, rest } => {
+                collected.is_empty()
+                    && match rest {
+                        Rest::Body(body) => body.is_end_stream(),
+                        Rest::Error(_) => false,
+                        Rest::Nothing => true,
+                    }
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Stored { bytes } => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Origin { body } => body.size_hint(),
+            Kind::Overflow { collected, rest } => {
+                let before: u64 = collected.iter().map(|bytes| bytes.len() as u64).sum();
+                let after = match rest {
+                    Rest::Body(body) => body.size_hint(),
+                    // The length that was promised is not known here, and will not be kept.
+                    Rest::Error(_) => SizeHint::default(),
+                    Rest::Nothing => SizeHint::with_exact(0),
+                };
+                let mut hint = SizeHint::new();
+                hint.set_lower(before.saturating_add(after.lower()));
+                if let Some(upper) = after.upper() {
+                    hint.set_upper(before.saturating_add(upper));
+                }
+                hint
+            }
+        }
+    }
+}
+
+impl<B> fmt::Debug for IsrBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            Kind::Stored { .. } => "IsrBody::Stored",
+            Kind::Origin { .. } => "IsrBody::Origin",
+            Kind::Overflow { .. } => "IsrBody::Overflow",
+        })
+    }
+}
+
+/// A request body that may be empty: for servers whose own body has no default, such as hyper's `Incoming`.
+///
+/// The sanitised render needs an empty request body; map the server's body into this one below the layer.
+///
+/// ```
+/// use edge_isr_tower::IsrRequestBody;
+///
+/// let request = http::Request::new("not Default in real life").map(IsrRequestBody::from);
+/// # let _ = request;
+/// ```
+#[derive(Debug)]
+pub struct IsrRequestBody<B>(Option<B>);
+
+impl<B> Default for IsrRequestBody<B> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<B> From<B> for IsrRequestBody<B> {
+    fn from(body: B) -> Self {
+        Self(Some(body))
+    }
+}
+
+impl<B: Body + Unpin> Body for IsrRequestBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        match &mut self.0 {
+            Some(body) => Pin::new(body).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}

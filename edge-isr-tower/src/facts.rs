@@ -1,0 +1,37 @@
+//! What a router knows about a request, and how to make it know that again for a sanitised one.
+
+use std::fmt::Debug;
+
+use http::{Extensions, Uri, request};
+
+/// Says which route matched. An adapter for a router implements it; [`NoFacts`] is for services without one.
+pub trait RouteFacts: Debug + Copy + Send + Sync + 'static {
+    /// The pattern that matched, which becomes part of the key; `None` when no route did, and the request
+    /// bypasses.
+    fn pattern(parts: &request::Parts) -> Option<&str>;
+
+    /// The whole URI, whatever a nested router has cut off.
+    fn uri(parts: &request::Parts) -> &Uri;
+
+    /// A fresh set of extensions in which handlers find the route's facts, and the route's parameters,
+    /// percent-decoded. Nothing of the visitor's request is in it but its URI.
+    fn recreate(pattern: &str, uri: &Uri) -> (Extensions, Vec<(String, String)>);
+}
+
+/// No router: one pattern for everything below the layer.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoFacts;
+
+impl RouteFacts for NoFacts {
+    fn pattern(_: &request::Parts) -> Option<&str> {
+        Some("*")
+    }
+
+    fn uri(parts: &request::Parts) -> &Uri {
+        &parts.uri
+    }
+
+    fn recreate(_: &str, _: &Uri) -> (Extensions, Vec<(String, String)>) {
+        (Extensions::new(), Vec::new())
+    }
+}

@@ -1,0 +1,80 @@
+//! The middleware's future: a hit is ready at once and allocates nothing for it.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use edge_isr_core::model::cache_status::CACHE_STATUS;
+use http::header::HeaderValue;
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower::util::Oneshot;
+use tower_service::Service;
+
+use crate::body::IsrBody;
+
+type Answer<B, E> = Result<Response<IsrBody<B>>, E>;
+
+pin_project! {
+    /// The future of [`IsrService`](crate::IsrService).
+    pub struct ResponseFuture<S: Service<Request<ReqBody>>, ReqBody, ResBody> {
+        #[pin]
+        state: State<S, ReqBody, ResBody>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S: Service<Request<ReqBody>>, ReqBody, ResBody> {
+        Ready { response: Option<Response<IsrBody<ResBody>>> },
+        Pass { #[pin] future: Oneshot<S, Request<ReqBody>>, status: Option<HeaderValue> },
+        Boxed { future: Pin<Box<dyn Future<Output = Answer<ResBody, S::Error>> + Send>> },
+    }
+}
+
+impl<S: Service<Request<ReqBody>>, ReqBody, ResBody> ResponseFuture<S, ReqBody, ResBody> {
+    #[inline]
+    pub(crate) fn ready(response: Response<Bytes>) -> Self {
+        Self { state: State::Ready { response: Some(response.map(IsrBody::stored)) } }
+    }
+
+    pub(crate) const fn pass(future: Oneshot<S, Request<ReqBody>>, status: Option<HeaderValue>) -> Self {
+        Self { state: State::Pass { future, status } }
+    }
+
+    pub(crate) fn boxed(future: impl Future<Output = Answer<ResBody, S::Error>> + Send + 'static) -> Self {
+        Self { state: State::Boxed { future: Box::pin(future) } }
+    }
+}
+
+impl<S, ReqBody, ResBody> Future for ResponseFuture<S, ReqBody, ResBody>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+{
+    type Output = Answer<ResBody, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            StateProj::Ready { response } => Poll::Ready(Ok(response.take().expect("polled after it was ready"))),
+            StateProj::Pass { future, status } => future.poll(cx).map_ok(|response| finish(response, status.take())),
+            StateProj::Boxed { future } => future.as_mut().poll(cx),
+        }
+    }
+}
+
+/// The origin's answer as ours, with a `Cache-Status` that says why it was passed.
+pub(crate) fn finish<B>(response: Response<B>, status: Option<HeaderValue>) -> Response<IsrBody<B>> {
+    let mut response = response.map(IsrBody::origin);
+    if let Some(status) = status {
+        response.headers_mut().append(CACHE_STATUS, status);
+    }
+    response
+}
+
+impl<S: Service<Request<ReqBody>>, ReqBody, ResBody> fmt::Debug for ResponseFuture<S, ReqBody, ResBody> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

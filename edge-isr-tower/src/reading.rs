@@ -1,0 +1,321 @@
+//! Reads a request head: its key, or why it bypasses. One pass over the headers, and no copy of what is in
+//! its canonical form already.
+
+use std::borrow::Cow;
+
+use edge_isr_core::isr::RECEIPT_COOKIE;
+use edge_isr_core::model::authority::{Scheme, normalize};
+use edge_isr_core::model::key::{Audience, Dimension, KeyRef};
+use edge_isr_core::model::policy::Rules;
+use edge_isr_core::{Cookies, Isr, Reason};
+use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE};
+use http::{Uri, request};
+
+/// The values of the dimensions; most pages have none or one.
+#[derive(Debug)]
+enum Dimensions<'a> {
+    None,
+    One([Dimension<'a>; 1]),
+    Many(Vec<Dimension<'a>>),
+}
+
+/// A request head as its key needs it.
+#[derive(Debug)]
+pub(crate) struct Reading<'a> {
+    scheme: Scheme,
+    authority: Cow<'a, str>,
+    route: &'a str,
+    tenant: Option<String>,
+    audience: Audience,
+    vary: &'a [HeaderName],
+    path: &'a str,
+    query: Option<Cow<'a, str>>,
+    dimensions: Dimensions<'a>,
+}
+
+impl<'a> Reading<'a> {
+    /// Reads a head; an error is why the request bypasses.
+    #[inline]
+    pub(crate) fn of(
+        isr: &Isr,
+        rules: &'a Rules,
+        route: &'a str,
+        uri: &'a Uri,
+        parts: &'a request::Parts,
+    ) -> Result<Self, Reason> {
+        let host = scan(&parts.headers, &rules.cookies)?;
+        if rules.bypass_when.as_ref().is_some_and(|bypass| bypass(parts)) {
+            return Err(Reason::Policy);
+        }
+        let stated = uri.scheme_str().and_then(Scheme::parse);
+        let (scheme, authority) = origin(isr, uri, host, stated)?;
+        let tenant = match &rules.tenant {
+            Some(tenant) => Some(tenant(parts).ok_or(Reason::NoTenant)?),
+            None => None,
+        };
+        let audience = match &rules.draft {
+            Some(is_draft) if is_draft(parts) => Audience::Draft,
+            _ => Audience::Public,
+        };
+        let reading = Self {
+            scheme,
+            authority,
+            route,
+            tenant,
+            audience,
+            vary: &rules.vary,
+            path: uri.path(),
+            query: uri.query().and_then(|raw| canonical_query(raw, &rules.query)),
+            dimensions: dimensions(rules, parts)?,
+        };
+        if reading.key().len_bytes() > isr.limits().key_bytes {
+            return Err(Reason::KeyTooLong);
+        }
+        Ok(reading)
+    }
+
+    #[inline]
+    pub(crate) fn key(&self) -> KeyRef<'_> {
+        KeyRef {
+            scheme: self.scheme,
+            authority: &self.authority,
+            route: self.route,
+            tenant: self.tenant.as_deref(),
+            audience: self.audience,
+            vary: self.vary,
+            path: self.path,
+            query: self.query.as_deref(),
+            dimensions: match &self.dimensions {
+                Dimensions::None => &[],
+                Dimensions::One(one) => one,
+                Dimensions::Many(many) => many,
+            },
+        }
+    }
+}
+
+/// Finds the `Host` and whatever makes a request bypass.
+#[inline]
+fn scan<'a>(headers: &'a HeaderMap, cookies: &Cookies) -> Result<Option<&'a HeaderValue>, Reason> {
+    let mut host = None;
+    for (name, value) in headers {
+        if name == HOST {
+            if host.replace(value).is_some() {
+                return Err(Reason::BadHost);
+            }
+        } else if name == AUTHORIZATION {
+            return Err(Reason::Authorization);
+        } else if name == UPGRADE {
+            return Err(Reason::Upgrade);
+        } else if name == COOKIE && *cookies != Cookies::Ignore && counts(value, cookies) {
+            return Err(Reason::Cookie);
+        }
+    }
+    Ok(host)
+}
+
+/// Whether a `Cookie` line has a cookie that counts. The receipt's own never does.
+fn counts(line: &HeaderValue, cookies: &Cookies) -> bool {
+    pairs(line.as_bytes()).any(|(name, _)| match cookies {
+        Cookies::Ignore => false,
+        Cookies::Bypass => name != RECEIPT_COOKIE.as_bytes(),
+        Cookies::BypassOn(names) => names.iter().any(|counted| counted.as_bytes() == name),
+    })
+}
+
+fn pairs(line: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    line.split(|&byte| byte == b';').map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty()).map(|pair| {
+        let at = pair.iter().position(|&byte| byte == b'=').unwrap_or(pair.len());
+        (&pair[..at], pair.get(at + 1..).unwrap_or_default())
+    })
+}
+
+/// The value of the receipt's cookie.
+pub(crate) fn receipt(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut all = headers.get_all(COOKIE).iter().flat_map(|line| pairs(line.as_bytes()));
+    all.find(|(name, _)| *name == RECEIPT_COOKIE.as_bytes()).map(|(_, value)| value)
+}
+
+/// Scheme and authority: of the URI where it has them (HTTP/2), else of the `Host`.
+#[inline]
+fn origin<'a>(
+    isr: &Isr,
+    uri: &'a Uri,
+    host: Option<&'a HeaderValue>,
+    stated: Option<Scheme>,
+) -> Result<(Scheme, Cow<'a, str>), Reason> {
+    let text = match uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => host.and_then(|host| host.to_str().ok()).ok_or(Reason::BadHost)?,
+    };
+    let authority = normalize(text, stated.unwrap_or(Scheme::Http)).ok_or(Reason::BadHost)?;
+    let scheme = isr.scheme_of(&authority, stated).ok_or(Reason::UnknownHost)?;
+    // The default port depends on the scheme, which a listed origin may know better than the request.
+    if stated.is_none()
+        && scheme == Scheme::Https
+        && let Some(bare) = authority.strip_suffix(":443")
+    {
+        return Ok((scheme, Cow::Owned(bare.to_owned())));
+    }
+    Ok((scheme, authority))
+}
+
+/// The host of a request in its one spelling, for those who only need that.
+pub(crate) fn host_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<Cow<'a, str>> {
+    let text = match uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => headers.get(HOST)?.to_str().ok()?,
+    };
+    normalize(text, uri.scheme_str().and_then(Scheme::parse).unwrap_or(Scheme::Http))
+}
+
+/// The declared parameters in order, raw; borrowed when they stand so in the URL and nothing else does.
+#[inline]
+fn canonical_query<'a>(raw: &'a str, declared: &[String]) -> Option<Cow<'a, str>> {
+    if declared.is_empty() {
+        return None;
+    }
+    let mut last = 0;
+    let in_order = raw.split('&').all(|pair| match place(pair, declared) {
+        Some(place) if place >= last => {
+            last = place;
+            true
+        }
+        _ => false,
+    });
+    if in_order {
+        return Some(Cow::Borrowed(raw));
+    }
+    let mut kept: Vec<(usize, &str)> =
+        raw.split('&').filter_map(|pair| Some((place(pair, declared)?, pair))).collect();
+    if kept.is_empty() {
+        return None;
+    }
+    // Stable: parameters of one name keep their order, which may mean something.
+    kept.sort_by_key(|(place, _)| *place);
+    let pairs: Vec<&str> = kept.into_iter().map(|(_, pair)| pair).collect();
+    Some(Cow::Owned(pairs.join("&")))
+}
+
+#[inline]
+fn place(pair: &str, declared: &[String]) -> Option<usize> {
+    let end = pair.bytes().position(|byte| byte == b'=').unwrap_or(pair.len());
+    declared.iter().position(|name| **name == pair[..end])
+}
+
+#[inline]
+fn dimensions<'a>(rules: &'a Rules, parts: &'a request::Parts) -> Result<Dimensions<'a>, Reason> {
+    match (&*rules.vary, &*rules.variants) {
+        ([], []) => Ok(Dimensions::None),
+        ([name], []) => Ok(Dimensions::One([declared(&parts.headers, name)?])),
+        (vary, variants) => {
+            let mut all = Vec::with_capacity(vary.len() + variants.len());
+            for name in vary {
+                all.push(declared(&parts.headers, name)?);
+            }
+            for (_, value) in variants {
+                all.push(value(parts).map(Cow::Owned));
+            }
+            Ok(Dimensions::Many(all))
+        }
+    }
+}
+
+/// The normalized value of a declared header: lines joined; lists of preferences folded in case and order
+/// (RFC 9111 §4.1 allows it where the field's own definition does).
+fn declared<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Dimension<'a>, Reason> {
+    let mut lines = headers.get_all(name).iter();
+    let Some(first) = lines.next() else { return Ok(None) };
+    let mut text = Cow::Borrowed(first.to_str().map_err(|_| Reason::BadHeader)?.trim());
+    for line in lines {
+        let joined = text.to_mut();
+        joined.push_str(", ");
+        joined.push_str(line.to_str().map_err(|_| Reason::BadHeader)?.trim());
+    }
+    let is_preference = *name == http::header::ACCEPT_LANGUAGE || *name == http::header::ACCEPT;
+    if is_preference && text.bytes().any(|byte| matches!(byte, b',' | b' ' | b'\t' | b'A'..=b'Z')) {
+        let mut members: Vec<String> = text
+            .split(',')
+            .map(|member| member.chars().filter(|c| !c.is_ascii_whitespace()).collect::<String>().to_ascii_lowercase())
+            .filter(|member| !member.is_empty())
+            .collect();
+        members.sort_unstable();
+        text = Cow::Owned(members.join(","));
+    }
+    Ok(Some(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use edge_isr_core::Policy;
+    use http::Request;
+
+    use super::*;
+
+    fn read(policy: Policy, request: http::request::Builder) -> Result<(String, Option<String>, Vec<Option<String>>), Reason> {
+        let isr = Isr::builder().build().unwrap();
+        let rules = policy.check().unwrap();
+        let parts = request.body(()).unwrap().into_parts().0;
+        let reading = Reading::of(&isr, &rules, "/", &parts.uri, &parts)?;
+        let key = reading.key();
+        let dimensions = key.dimensions.iter().map(|value| value.as_deref().map(str::to_owned)).collect();
+        Ok((key.authority.to_owned(), key.query.map(str::to_owned), dimensions))
+    }
+
+    fn get(uri: &str) -> http::request::Builder {
+        Request::get(uri).header("host", "h")
+    }
+
+    #[test]
+    fn p24_credentials_bypass_and_the_receipts_cookie_does_not() {
+        let with = |name: &str, value: &str| get("/").header(name, value);
+        assert_eq!(read(Policy::new(), with("authorization", "x")).err(), Some(Reason::Authorization));
+        assert_eq!(read(Policy::new(), with("upgrade", "websocket")).err(), Some(Reason::Upgrade));
+        assert_eq!(read(Policy::new(), with("cookie", "a=b")).err(), Some(Reason::Cookie));
+        assert!(read(Policy::new(), with("cookie", "edge-isr-receipt=00")).is_ok());
+        assert_eq!(read(Policy::new(), with("cookie", "edge-isr-receipt=0; s=1")).err(), Some(Reason::Cookie));
+        assert!(read(Policy::new().cookies(Cookies::Ignore), with("cookie", "a=b")).is_ok());
+        let on = Policy::new().cookies(Cookies::bypass_on(["session"]));
+        assert!(read(on.clone(), with("cookie", "a=b; sessions=1")).is_ok());
+        assert_eq!(read(on, with("cookie", "a=b;session=1")).err(), Some(Reason::Cookie));
+        assert_eq!(read(Policy::new().bypass_when(|_| true), get("/")).err(), Some(Reason::Policy));
+    }
+
+    #[test]
+    fn b07_hosts_that_are_none_bypass() {
+        let bad = [Request::get("/"), get("/").header("host", "i"), Request::get("/").header("host", "a b")];
+        for request in bad {
+            assert_eq!(read(Policy::new(), request).err(), Some(Reason::BadHost));
+        }
+        let absolute = Request::get("http://X.example:80/").header("host", "ignored");
+        assert_eq!(read(Policy::new(), absolute).unwrap().0, "x.example");
+    }
+
+    #[test]
+    fn x01_only_declared_parameters_count_and_their_order_does_not() {
+        let query = |uri: &str| read(Policy::new().query(["page", "sort"]), get(uri)).unwrap().1;
+        assert_eq!(query("/?page=2&sort=a").as_deref(), Some("page=2&sort=a"));
+        assert_eq!(query("/?utm=x&sort=a&page=2").as_deref(), Some("page=2&sort=a"));
+        assert_eq!(query("/?page=2&page=1").as_deref(), Some("page=2&page=1"));
+        assert_eq!(query("/?utm=x"), None);
+        assert_eq!(query("/?"), None);
+        assert_eq!(read(Policy::new(), get("/?page=2")).unwrap().1, None);
+    }
+
+    #[test]
+    fn declared_headers_are_folded_and_absent_is_not_empty() {
+        let policy = || Policy::new().vary(["accept-language", "x-a"]);
+        let values = |request: http::request::Builder| read(policy(), request).unwrap().2;
+        let folded = values(get("/").header("accept-language", "en-US, de").header("accept-language", "FR"));
+        assert_eq!(folded, [Some("de,en-us,fr".to_owned()), None]);
+        assert_eq!(values(get("/").header("x-a", "")), [None, Some(String::new())]);
+        let bytes = get("/").header("x-a", HeaderValue::from_bytes(b"\xff").unwrap());
+        assert_eq!(read(policy(), bytes).err(), Some(Reason::BadHeader));
+    }
+
+    #[test]
+    fn over_long_keys_bypass() {
+        let path = format!("/{}", "x".repeat(9000));
+        assert_eq!(read(Policy::new(), get(&path)).err(), Some(Reason::KeyTooLong));
+    }
+}

@@ -1,0 +1,95 @@
+//! The table of a layer around a router: which paths are pages, and by which policy.
+
+use std::sync::Arc;
+
+use edge_isr_core::model::policy::Rules;
+use edge_isr_core::{ConfigError, Policy};
+use percent_encoding::percent_decode_str;
+
+use crate::path_tag::PathTags;
+
+/// A route's checked settings.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) rules: Rules,
+    pub(crate) tags: PathTags,
+    pub(crate) variants: Arc<[String]>,
+}
+
+impl Route {
+    pub(crate) fn new(policy: &Policy, tags: PathTags) -> Result<Self, ConfigError> {
+        for template in tags.iter() {
+            template.check()?;
+        }
+        let rules = policy.check()?;
+        let variants = rules.variants.iter().map(|(name, _)| name.clone()).collect();
+        Ok(Self { rules, tags, variants })
+    }
+}
+
+/// Patterns and what stands behind them; `None` for paths that pass untouched.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    router: matchit::Router<usize>,
+    entries: Vec<(Box<str>, Option<Arc<Route>>)>,
+}
+
+impl Table {
+    pub(crate) fn insert(&mut self, pattern: &str, route: Option<Route>) -> Result<(), ConfigError> {
+        if let Some(route) = &route {
+            for template in route.tags.iter() {
+                template.check_route(pattern)?;
+            }
+        }
+        let malformed = |reason: String| ConfigError::Malformed { field: "route", value: pattern.to_owned(), reason };
+        if !pattern.starts_with('/') {
+            return Err(malformed("a pattern begins with `/`".to_owned()));
+        }
+        self.router.insert(pattern, self.entries.len()).map_err(|error| malformed(error.to_string()))?;
+        self.entries.push((pattern.into(), route.map(Arc::new)));
+        Ok(())
+    }
+
+    /// The pattern and the settings of a path. The most specific pattern wins.
+    pub(crate) fn find(&self, path: &str) -> Option<(&str, &Arc<Route>)> {
+        let matched = self.router.at(path).ok()?;
+        let (pattern, route) = self.entries.get(*matched.value)?;
+        Some((pattern, route.as_ref()?))
+    }
+
+    /// The parameters of a path, percent-decoded once; what is not UTF-8 stays encoded.
+    pub(crate) fn params(&self, path: &str) -> Vec<(String, String)> {
+        let Ok(matched) = self.router.at(path) else { return Vec::new() };
+        let decode = |value: &str| percent_decode_str(value).decode_utf8().map_or_else(|_| value.to_owned(), Into::into);
+        matched.params.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::path_tag;
+
+    #[test]
+    fn the_most_specific_pattern_wins_and_passes_are_passed() {
+        let mut table = Table::default();
+        let route = || Some(Route::new(&Policy::new(), path_tag("post:{id}").into()).unwrap());
+        table.insert("/posts/{id}", route()).unwrap();
+        table.insert("/posts/new", None).unwrap();
+        assert_eq!(table.find("/posts/1").map(|(pattern, _)| pattern), Some("/posts/{id}"));
+        assert!(table.find("/posts/new").is_none());
+        assert!(table.find("/other").is_none());
+        assert_eq!(table.params("/posts/a%20b"), [("id".to_owned(), "a b".to_owned())]);
+        assert_eq!(table.params("/posts/%ff"), [("id".to_owned(), "%ff".to_owned())]);
+    }
+
+    #[test]
+    fn b17_patterns_that_cannot_be_right_are_refused_by_name() {
+        let mut table = Table::default();
+        table.insert("/a/{x}", None).unwrap();
+        for pattern in ["", "a", "/a/{y}", "/{", "/{*rest}/x", "/a/{x}"] {
+            let message = table.insert(pattern, None).unwrap_err().to_string();
+            assert!(message.contains("`route`"), "{message}");
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The middleware: reads the head, looks up, and acts in one `match`.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use edge_isr_core::isr::look_up::LookUp;
+use edge_isr_core::model::cache_status::{CacheStatus, Forward};
+use edge_isr_core::{BoxError, Isr, Reason};
+use http::header::HeaderValue;
+use http::{Extensions, Method, Request, Response, Uri, request};
+use http_body::Body;
+use tower::ServiceExt;
+use tower_service::Service;
+
+use crate::body::IsrBody;
+use crate::context::IsrContext;
+use crate::edge;
+use crate::facts::RouteFacts;
+use crate::future::ResponseFuture;
+use crate::layer::{LetThrough, Plan};
+use crate::miss;
+use crate::origin::Ticket;
+use crate::reading::{self, Reading};
+use crate::render::Order;
+use crate::routes::Route;
+
+/// What all clones of a service share. axum clones a service for each request: this makes it one increment.
+pub(crate) struct Shared<S, F> {
+    pub(crate) isr: Isr,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) let_through: Arc<[LetThrough]>,
+    /// Locked on a miss only, to clone it; it also makes the service `Sync` without asking that of `S`.
+    inner: Mutex<S>,
+    facts: std::marker::PhantomData<fn() -> F>,
+}
+
+impl<S, F> Shared<S, F> {
+    /// A copy of the inner service, to be made ready and called.
+    pub(crate) fn inner(&self) -> S
+    where
+        S: Clone,
+    {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The visitor's extensions that the layer lets through to the handler.
+    pub(crate) fn let_through(&self, from: &Extensions) -> Extensions {
+        let mut to = Extensions::new();
+        for copy in &*self.let_through {
+            copy(from, &mut to);
+        }
+        to
+    }
+
+    /// The route's facts, anew. Around a router they are put there by the router itself.
+    pub(crate) fn facts_of(&self, pattern: &str, uri: &Uri) -> (Extensions, Vec<(String, String)>)
+    where
+        F: RouteFacts,
+    {
+        match &*self.plan {
+            Plan::Inside(_) => F::recreate(pattern, uri),
+            Plan::Around(table) => (Extensions::new(), table.params(uri.path())),
+        }
+    }
+
+    /// The pattern and the settings of a request, if it is for a page of ours.
+    #[inline]
+    pub(crate) fn route<'a>(&'a self, parts: &'a request::Parts) -> Result<(&'a str, &'a Arc<Route>), Reason>
+    where
+        F: RouteFacts,
+    {
+        match &*self.plan {
+            Plan::Inside(route) => F::pattern(parts).map(|pattern| (pattern, route)).ok_or(Reason::NoRoute),
+            Plan::Around(table) => table.find(parts.uri.path()).ok_or(Reason::NoRoute),
+        }
+    }
+}
+
+/// The middleware of [`IsrLayer`](crate::IsrLayer).
+pub struct IsrService<S, F> {
+    shared: Arc<Shared<S, F>>,
+}
+
+impl<S, F> IsrService<S, F> {
+    pub(crate) fn new(isr: Isr, plan: Arc<Plan>, let_through: Arc<[LetThrough]>, inner: S) -> Self {
+        let shared = Shared { isr, plan, let_through, inner: Mutex::new(inner), facts: std::marker::PhantomData };
+        Self { shared: Arc::new(shared) }
+    }
+}
+
+impl<S, F> Clone for IsrService<S, F> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<S, F> fmt::Debug for IsrService<S, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IsrService").field("isr", &self.shared.isr).field("plan", &self.shared.plan).finish_non_exhaustive()
+    }
+}
+
+impl<S, F, ReqBody, ResBody> Service<Request<ReqBody>> for IsrService<S, F>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+    F: RouteFacts,
+    ReqBody: Default + Send + 'static,
+    ResBody: Body<Data = Bytes> + Send + 'static,
+    ResBody::Error: Into<BoxError>,
+{
+    type Response = Response<IsrBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, ReqBody, ResBody>;
+
+    /// Always ready: a hit never touches the inner service, and a miss makes its own copy of it ready.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let shared = &self.shared;
+        if shared.isr.is_disabled() {
+            return ResponseFuture::pass(shared.inner().oneshot(request), None);
+        }
+        let (parts, body) = request.into_parts();
+        let is_head = parts.method == Method::HEAD;
+        if !(is_head || parts.method == Method::GET) {
+            return self.not_a_read(parts, body);
+        }
+        // Extensions are few or none; a render of ours or a worker's request always has some.
+        if !parts.extensions.is_empty() && is_special(&parts.extensions) {
+            return self.special(parts, body);
+        }
+        let (pattern, route) = match shared.route(&parts) {
+            Ok(found) => found,
+            Err(reason) => return self.unrouted(parts, body, reason),
+        };
+        let reading = match Reading::of(&shared.isr, &route.rules, pattern, F::uri(&parts), &parts) {
+            Ok(reading) => reading,
+            Err(reason) => return self.bypass(parts, body, Forward::Bypass, reason),
+        };
+        let key = reading.key();
+        let found = shared.isr.look_up(&key, || shared.isr.owed(reading::receipt(&parts.headers)));
+        match found {
+            LookUp::Fresh(hit) => {
+                let selection = hit.select(&parts.headers, is_head);
+                ResponseFuture::ready(shared.isr.answer(&hit, &selection))
+            }
+            LookUp::Stale(hit) => {
+                let selection = hit.select(&parts.headers, is_head);
+                let answer = shared.isr.answer(&hit, &selection);
+                miss::refresh(shared, &shared.isr.own_key(&key), route, &parts);
+                ResponseFuture::ready(answer)
+            }
+            LookUp::Miss(missed) => {
+                if shared.isr.is_closing() {
+                    return self.bypass(parts, body, Forward::Bypass, Reason::ShuttingDown);
+                }
+                let order = Order::new(shared, shared.isr.own_key(&key), route, &parts);
+                shared.isr.count(missed.reason);
+                ResponseFuture::boxed(miss::answer(Arc::clone(shared), order, missed, parts))
+            }
+        }
+    }
+}
+
+/// Whether a request is a worker's or part of a render of ours.
+fn is_special(extensions: &Extensions) -> bool {
+    extensions.get::<Ticket>().is_some() || extensions.get::<IsrContext>().is_some_and(IsrContext::is_active)
+}
+
+impl<S, F> IsrService<S, F> {
+    #[cold]
+    fn bypass<ReqBody, ResBody>(
+        &self,
+        mut parts: request::Parts,
+        body: ReqBody,
+        forward: Forward,
+        reason: Reason,
+    ) -> ResponseFuture<S, ReqBody, ResBody>
+    where
+        S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+        F: RouteFacts,
+    {
+        let shared = &self.shared;
+        shared.isr.count(reason);
+        if matches!(*shared.plan, Plan::Around(_)) {
+            edge::strip(&mut parts.headers, false);
+        }
+        ResponseFuture::pass(shared.inner().oneshot(Request::from_parts(parts, body)), Some(self.status(forward, reason)))
+    }
+
+    fn status(&self, forward: Forward, reason: Reason) -> HeaderValue {
+        let status = CacheStatus { forward: Some(forward), detail: Some(reason), ..CacheStatus::default() };
+        status.to_value(self.shared.isr.name())
+    }
+
+    /// Neither `GET` nor `HEAD`. Around a router, what succeeds invalidates its URL (RFC 9111 §4.4).
+    fn not_a_read<ReqBody, ResBody>(&self, mut parts: request::Parts, body: ReqBody) -> ResponseFuture<S, ReqBody, ResBody>
+    where
+        S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Send + 'static,
+        F: RouteFacts,
+        ReqBody: Send + 'static,
+        ResBody: Send + 'static,
+    {
+        let shared = &self.shared;
+        if matches!(*shared.plan, Plan::Inside(_)) {
+            return self.bypass(parts, body, Forward::Method, Reason::Method);
+        }
+        edge::strip(&mut parts.headers, false);
+        // A path that is no page of ours passes untouched, but what it changes is still invalidated.
+        let status = shared.route(&parts).is_ok().then(|| self.status(Forward::Method, Reason::Method));
+        shared.isr.count(Reason::Method);
+        if parts.method.is_safe() {
+            return ResponseFuture::pass(shared.inner().oneshot(Request::from_parts(parts, body)), status);
+        }
+        let target = edge::Target::of(&parts);
+        let isr = shared.isr.clone();
+        let call = shared.inner().oneshot(Request::from_parts(parts, body));
+        ResponseFuture::boxed(async move {
+            let mut response = call.await?;
+            edge::after_unsafe(&isr, target, &mut response).await;
+            Ok(crate::future::finish(response, status))
+        })
+    }
+
+    /// A path that is no page of ours.
+    fn unrouted<ReqBody, ResBody>(
+        &self,
+        mut parts: request::Parts,
+        body: ReqBody,
+        reason: Reason,
+    ) -> ResponseFuture<S, ReqBody, ResBody>
+    where
+        S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+        F: RouteFacts,
+    {
+        if matches!(*self.shared.plan, Plan::Inside(_)) {
+            return self.bypass(parts, body, Forward::Bypass, reason);
+        }
+        edge::strip(&mut parts.headers, false);
+        ResponseFuture::pass(self.shared.inner().oneshot(Request::from_parts(parts, body)), None)
+    }
+
+    /// A worker's request for a page, or one that is part of a render of ours.
+    #[cold]
+    fn special<ReqBody, ResBody>(&self, mut parts: request::Parts, body: ReqBody) -> ResponseFuture<S, ReqBody, ResBody>
+    where
+        S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Send + 'static,
+        F: RouteFacts,
+        ReqBody: Default + Send + 'static,
+        ResBody: Body<Data = Bytes> + Send + 'static,
+        ResBody::Error: Into<BoxError>,
+    {
+        let shared = &self.shared;
+        let found = shared.route(&parts).map(|(pattern, route)| (pattern.to_owned(), Arc::clone(route)));
+        let Ok((pattern, route)) = found else {
+            return ResponseFuture::pass(shared.inner().oneshot(Request::from_parts(parts, body)), None);
+        };
+        if let Some(context) = parts.extensions.get::<IsrContext>().filter(|context| context.is_active()).cloned() {
+            // Inert within a render of ours; what this layer would have said goes to the page in progress.
+            let (_, params) = shared.facts_of(&pattern, F::uri(&parts));
+            let (tags, missing) = route.tags.fill(&params);
+            context.add_tags(tags.iter().cloned());
+            context.lifetime(route.rules.lifetime.fresh);
+            if missing.is_some() {
+                context.veto(Reason::TagParamMissing);
+            }
+            return ResponseFuture::pass(shared.inner().oneshot(Request::from_parts(parts, body)), None);
+        }
+        let ours = parts.extensions.get::<Ticket>().is_some_and(|ticket| *ticket.key().scope().route == *pattern);
+        match parts.extensions.remove::<Ticket>() {
+            Some(ticket) if ours => {
+                let order = Order::new(shared, ticket.key().clone(), &route, &parts);
+                ResponseFuture::boxed(miss::refill(Arc::clone(shared), order, ticket))
+            }
+            ticket => {
+                if let Some(ticket) = ticket {
+                    parts.extensions.insert(ticket);
+                }
+                ResponseFuture::pass(shared.inner().oneshot(Request::from_parts(parts, body)), None)
+            }
+        }
+    }
+}
