@@ -61,6 +61,8 @@ pub struct Builder {
     receipt_key: Option<Secret>,
     debug: bool,
     disabled: bool,
+    #[cfg(feature = "twins")]
+    twin: Option<crate::testing::Twin>,
 }
 
 /// Bytes that show nowhere.
@@ -87,6 +89,8 @@ impl Default for Builder {
             receipt_key: None,
             debug: false,
             disabled: false,
+            #[cfg(feature = "twins")]
+            twin: None,
         }
     }
 }
@@ -167,6 +171,13 @@ impl Builder {
         self
     }
 
+    /// Removes one protection, to show that its test can fail.
+    #[cfg(feature = "twins")]
+    pub fn twin(mut self, twin: crate::testing::Twin) -> Self {
+        self.twin = Some(twin);
+        self
+    }
+
     /// Checks the settings and puts everything together. Neither connects nor spawns.
     ///
     /// # Errors
@@ -233,6 +244,8 @@ impl Builder {
             hosts,
             build,
             off,
+            #[cfg(feature = "twins")]
+            twin: self.twin,
         })))
     }
 }

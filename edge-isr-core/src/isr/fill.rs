@@ -80,6 +80,10 @@ impl Isr {
     pub fn board(&self, key: &CacheKey, tags: &TagSet, owed: u64) -> Boarding {
         let ledger = self.0.graph.ledger();
         let joinable = |flight: &Flight| {
+            #[cfg(feature = "twins")]
+            if self.lacks(crate::testing::Twin::JoinOvertaken) {
+                return true;
+            }
             let seq = flight.snapshot().seq;
             seq >= owed && ledger.marks(flight.known().iter().copied()).latest.hard <= seq
         };
@@ -250,7 +254,11 @@ impl Isr {
         let key = permit.key();
         let head = HeadParts::take(parts.status, std::mem::take(&mut parts.headers));
         let own: Vec<Bytes> = head.own().cloned().collect();
-        let birth = Birth { snapshot: permit.snapshot(), at: self.0.clock.now(), lifetime, loss: rules.loss };
+        let snapshot = permit.snapshot();
+        #[cfg(feature = "twins")]
+        let snapshot =
+            if self.lacks(crate::testing::Twin::LateSnapshot) { self.0.graph.ledger().snapshot() } else { snapshot };
+        let birth = Birth { snapshot, at: self.0.clock.now(), lifetime, loss: rules.loss };
         Page::new(key, birth, self.0.heads.of(head), &own, tags, self.ids(key, tags, false), body)
     }
 
@@ -315,6 +323,10 @@ impl Isr {
     pub fn hand_out(&self, page: &Arc<Page>, owed: u64) -> Result<HandOut, Miss> {
         let now = self.0.clock.now();
         if page.status().is_server_error() && page.birth().lifetime.fresh.is_zero() {
+            return Ok(HandOut { page: Arc::clone(page), now, overtaken: false });
+        }
+        #[cfg(feature = "twins")]
+        if self.lacks(crate::testing::Twin::JoinOvertaken) {
             return Ok(HandOut { page: Arc::clone(page), now, overtaken: false });
         }
         let applied = self.0.graph.ledger().applied();

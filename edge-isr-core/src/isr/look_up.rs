@@ -159,8 +159,12 @@ impl Isr {
         mut status: CacheStatus<'_>,
         overtaken: bool,
     ) -> Response<bytes::Bytes> {
+        #[cfg(feature = "twins")]
+        let overtaken = overtaken && !self.lacks(crate::testing::Twin::FreshDownstream);
         let age = page.age(now);
-        status.ttl = Some(page.birth().lifetime.ttl(age));
+        let ttl = page.birth().lifetime.ttl(age);
+        // RFC 9211 §2.4: a stale answer has no lifetime left, whatever its age says.
+        status.ttl = Some(if overtaken { ttl.min(-1) } else { ttl });
         let value = self.status_value(status, Some(page));
         let mut response = page.answer(selection, ladder::age(age.as_secs()), value);
         if page.is_draft() {

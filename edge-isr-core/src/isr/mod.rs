@@ -86,6 +86,8 @@ pub(crate) struct Inner {
     pub(crate) build: Option<String>,
     pub(crate) debug: bool,
     pub(crate) off: bool,
+    #[cfg(feature = "twins")]
+    pub(crate) twin: Option<crate::testing::Twin>,
 }
 
 impl Isr {
@@ -173,6 +175,12 @@ impl Isr {
     #[must_use]
     pub fn now(&self) -> Moment {
         self.0.clock.now()
+    }
+
+    /// Whether a protection was removed to show that its test can fail.
+    #[cfg(feature = "twins")]
+    pub(crate) fn lacks(&self, twin: crate::testing::Twin) -> bool {
+        self.0.twin == Some(twin)
     }
 
     // What follows is for the adapter crates.

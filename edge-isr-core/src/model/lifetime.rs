@@ -42,11 +42,9 @@ impl Lifetime {
     #[must_use]
     pub fn ttl(&self, age: Duration) -> i64 {
         let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-        match self.fresh.checked_sub(age) {
-            Some(left) => seconds(left),
-            // Rounded away from zero, so that a stale page never claims a `ttl` of 0.
-            None => -seconds((age - self.fresh).saturating_add(Duration::from_nanos(999_999_999))),
-        }
+        // In whole seconds, as `Age` is, so that the two add up to the lifetime.
+        let left = seconds(self.fresh) - seconds(age);
+        if self.is_fresh(age) { left } else { left.min(-1) }
     }
 }
 
@@ -65,7 +63,7 @@ mod tests {
         assert!(!lifetime.may_serve_while_revalidating(15 * S));
         assert!(lifetime.may_serve_on_error(29 * S));
         assert!(!lifetime.may_serve_on_error(30 * S));
-        assert_eq!((lifetime.ttl(4 * S), lifetime.ttl(10 * S), lifetime.ttl(12 * S)), (6, 0, -2));
+        assert_eq!((lifetime.ttl(4 * S), lifetime.ttl(10 * S), lifetime.ttl(12 * S)), (6, -1, -2));
         assert_eq!(lifetime.total(), 30 * S);
     }
 

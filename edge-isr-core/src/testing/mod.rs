@@ -2,6 +2,10 @@
 
 mod clock;
 mod connector;
+#[cfg(feature = "twins")]
+mod twin;
 
 pub use clock::ManualClock;
 pub use connector::RecordingConnector;
+#[cfg(feature = "twins")]
+pub use twin::Twin;
