@@ -19,6 +19,10 @@ impl RouteFacts for AxumFacts {
         parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str)
     }
 
+    fn is_routed(parts: &request::Parts) -> bool {
+        parts.extensions.get::<MatchedPath>().is_some()
+    }
+
     fn uri(parts: &request::Parts) -> &Uri {
         parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri)
     }

@@ -10,6 +10,9 @@ pub trait RouteFacts: Debug + Copy + Send + Sync + 'static {
     /// bypasses.
     fn pattern(parts: &request::Parts) -> Option<&str>;
 
+    /// Whether a router has routed the request already: then a layer that should stand around it stands inside.
+    fn is_routed(parts: &request::Parts) -> bool;
+
     /// The whole URI, whatever a nested router has cut off.
     fn uri(parts: &request::Parts) -> &Uri;
 
@@ -25,6 +28,10 @@ pub struct NoFacts;
 impl RouteFacts for NoFacts {
     fn pattern(_: &request::Parts) -> Option<&str> {
         Some("*")
+    }
+
+    fn is_routed(_: &request::Parts) -> bool {
+        false
     }
 
     fn uri(parts: &request::Parts) -> &Uri {

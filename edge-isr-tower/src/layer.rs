@@ -174,6 +174,7 @@ pub struct Around<F = NoFacts> {
 impl<F: RouteFacts> Around<F> {
     /// Makes pages of a pattern, `/posts/{id}` or `/files/{*path}`. The most specific pattern wins; a pattern
     /// also matches what the router gives a more specific route, see [`pass`](Self::pass).
+    #[expect(clippy::needless_pass_by_value, reason = "a policy is written where it is used, as with `IsrLayer::policy`")]
     pub fn route(self, pattern: &str, policy: Policy, tags: impl Into<PathTags>) -> Self {
         let route = Route::new(&policy, tags.into());
         self.insert(pattern, route.map(Some))

@@ -39,7 +39,7 @@ where
     ResBody: Body<Data = Bytes> + Send + 'static,
     ResBody::Error: Into<BoxError>,
 {
-    if shared.isr.is_closing() || shared.isr.is_passed(key) {
+    if shared.isr.is_being_renewed(key) {
         return;
     }
     let order = Order::new(shared, key.clone(), route, parts);

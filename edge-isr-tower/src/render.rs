@@ -68,7 +68,7 @@ pub(crate) struct Facts {
 
 impl Order {
     pub(crate) fn new<F: RouteFacts, S>(shared: &Shared<S, F>, key: CacheKey, route: &Arc<Route>, parts: &request::Parts) -> Self {
-        let (extensions, params) = shared.facts_of(&key.scope().route, F::uri(parts));
+        let (extensions, params) = shared.facts_of(parts);
         let (tags, missing) = route.tags.fill(&params);
         Self {
             key,
@@ -247,7 +247,11 @@ async fn land<S, F, B, E>(shared: &Shared<S, F>, permit: Permit, rendered: Rende
         Rendered::Vetoed { response, reason } => {
             context.seal();
             isr.refuse(&permit, response.status(), reason);
+            let key = permit.key().clone();
             permit.finish(Outcome::Unshareable(reason));
+            if !response.status().is_server_error() {
+                isr.forget(&key).await;
+            }
             return Led::Own(response, reason);
         }
     };

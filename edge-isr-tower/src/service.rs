@@ -9,7 +9,7 @@ use edge_isr_core::isr::look_up::LookUp;
 use edge_isr_core::model::cache_status::{CacheStatus, Forward};
 use edge_isr_core::{BoxError, Isr, Reason};
 use http::header::HeaderValue;
-use http::{Extensions, Method, Request, Response, Uri, request};
+use http::{Extensions, Method, Request, Response, request};
 use http_body::Body;
 use tower::ServiceExt;
 use tower_service::Service;
@@ -55,13 +55,19 @@ impl<S, F> Shared<S, F> {
     }
 
     /// The route's facts, anew. Around a router they are put there by the router itself.
-    pub(crate) fn facts_of(&self, pattern: &str, uri: &Uri) -> (Extensions, Vec<(String, String)>)
+    pub(crate) fn facts_of(&self, parts: &request::Parts) -> (Extensions, Vec<(String, String)>)
     where
         F: RouteFacts,
     {
+        let recreate = || F::pattern(parts).map(|pattern| F::recreate(pattern, F::uri(parts))).unwrap_or_default();
         match &*self.plan {
-            Plan::Inside(_) => F::recreate(pattern, uri),
-            Plan::Around(table) => (Extensions::new(), table.params(uri.path())),
+            Plan::Inside(_) => recreate(),
+            Plan::Around(_) if F::is_routed(parts) => {
+                let advice = "put the layer around the finished router with `wrap`; with `Router::layer` it runs after routing";
+                self.isr.note(Reason::AroundInside, F::pattern(parts).unwrap_or_default(), advice);
+                recreate()
+            }
+            Plan::Around(table) => (Extensions::new(), table.params(parts.uri.path())),
         }
     }
 
@@ -73,7 +79,7 @@ impl<S, F> Shared<S, F> {
     {
         match &*self.plan {
             Plan::Inside(route) => F::pattern(parts).map(|pattern| (pattern, route)).ok_or(Reason::NoRoute),
-            Plan::Around(table) => table.find(parts.uri.path()).ok_or(Reason::NoRoute),
+            Plan::Around(table) => table.find(F::uri(parts).path()).ok_or(Reason::NoRoute),
         }
     }
 }
@@ -267,7 +273,7 @@ impl<S, F> IsrService<S, F> {
         };
         if let Some(context) = parts.extensions.get::<IsrContext>().filter(|context| context.is_active()).cloned() {
             // Inert within a render of ours; what this layer would have said goes to the page in progress.
-            let (_, params) = shared.facts_of(&pattern, F::uri(&parts));
+            let (_, params) = shared.facts_of(&parts);
             let (tags, missing) = route.tags.fill(&params);
             context.add_tags(tags.iter().cloned());
             context.lifetime(route.rules.lifetime.fresh);

@@ -225,7 +225,7 @@ impl Builder {
             heads: Heads::new(4096),
             passed: quick_cache::sync::Cache::new(16 * 1024),
             flights: Arc::new(Flights::new(limits.waiters_per_key, Arc::clone(&busy))),
-            renders: Arc::new(tokio::sync::Semaphore::new(limits.renders)),
+            renders: Arc::new(tokio::sync::Semaphore::new(limits.renders.min(tokio::sync::Semaphore::MAX_PERMITS))),
             signer: Signer::new(&key, hosts.all_https()),
             queue: self.queue.unwrap_or_else(|| Arc::new(MemoryQueue::new(limits.jobs))),
             sweeps: Sweeps::default(),

@@ -91,6 +91,12 @@ impl Isr {
         self.0.flights.board(key, joinable, begin)
     }
 
+    /// Whether a stale page needs no further render begun: one is in the air, or its answer is not stored.
+    #[must_use]
+    pub fn is_being_renewed(&self, key: &CacheKey) -> bool {
+        self.is_closing() || self.0.flights.is_aloft(key) || self.is_passed(key)
+    }
+
     /// The right to render a key that nobody can join.
     pub fn solo(&self, key: CacheKey) -> Permit {
         let snapshot = self.0.graph.ledger().snapshot();
@@ -299,6 +305,18 @@ impl Isr {
             self.note(Reason::IndexFull, "index", "raise `limits.index_rows`; until then lists of URLs are incomplete");
         }
         None
+    }
+
+    /// Removes a page that was refused from the second tier, too.
+    ///
+    /// # Cancellation
+    ///
+    /// The page may or may not have been removed.
+    pub async fn forget(&self, key: &CacheKey) {
+        if let Some(store) = &self.0.store {
+            // Room, not truth: what stays there is judged when it is read.
+            let _ = tokio::time::timeout(self.0.limits.store_wait * 5, store.remove(std::slice::from_ref(key))).await;
+        }
     }
 
     /// Hands a stored page to the second tier. Failing is slow at worst, never wrong.

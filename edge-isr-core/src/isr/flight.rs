@@ -118,6 +118,11 @@ impl Flights {
         Boarding::Lead(Permit { flight, flights: Some(Arc::clone(self)), _aloft: self.aloft.begin() })
     }
 
+    /// Whether a render of the key is in the air that can be joined.
+    pub(crate) fn is_aloft(&self, key: &CacheKey) -> bool {
+        lock(self.shard(key)).get(&key.hash()).is_some_and(|flights| flights.iter().any(|flight| flight.key == *key))
+    }
+
     /// The right to render without anybody joining: for keys that are passed.
     pub(crate) fn solo(&self, key: CacheKey, snapshot: Snapshot) -> Permit {
         let flight = Flight {

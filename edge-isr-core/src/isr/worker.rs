@@ -186,15 +186,16 @@ impl Worker {
                     let reached = crate::model::snapshot::Snapshot { incarnation, seq: refill.want };
                     return (claim, Ok(Refilled::Done(reached)));
                 }
-                let refilled = origin.refill(&refill).await;
-                (claim, refilled)
+                // In a task of its own: an application that panics costs one job, not the worker.
+                let refilled = tokio::spawn(async move { origin.refill(&refill).await }).await;
+                (claim, refilled.unwrap_or(Ok(Refilled::Failed(Reason::RenderPanicked))))
             });
         }
         any
     }
 
     async fn finish(&mut self, done: std::result::Result<(Claim, Result<Refilled>), tokio::task::JoinError>) {
-        // A panic inside an origin loses its claim; the lease ends, and the job is taken over.
+        // Only an aborted task has no answer, and nobody aborts these while the worker runs.
         let Ok((claim, refilled)) = done else { return };
         let key = claim.job.key.clone();
         let queue = Arc::clone(&self.isr.0.queue);

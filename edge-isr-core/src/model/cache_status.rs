@@ -112,8 +112,9 @@ impl CacheStatus<'_> {
 pub fn is_ours(headers: &HeaderMap, name: &str) -> bool {
     let Some(last) = headers.get_all(CACHE_STATUS).iter().next_back() else { return false };
     let Ok(text) = last.to_str() else { return false };
-    // Ours is always a line of its own, with parameters.
-    text.strip_prefix(name).is_some_and(|rest| rest.starts_with(';'))
+    // Ours is a line of its own or follows what nearer caches said, and always has parameters.
+    let member = text.rsplit(", ").next().unwrap_or(text);
+    member.strip_prefix(name).is_some_and(|rest| rest.starts_with(';'))
 }
 
 #[cfg(test)]
@@ -144,7 +145,7 @@ mod tests {
     #[test]
     fn ours_is_the_last_member() {
         let mut headers = HeaderMap::new();
-        headers.append(CACHE_STATUS, HeaderValue::from_static("edge-isr;hit"));
+        headers.append(CACHE_STATUS, HeaderValue::from_static("inner;fwd=miss, edge-isr;hit"));
         assert!(is_ours(&headers, "edge-isr"));
         headers.append(CACHE_STATUS, HeaderValue::from_static("edge-isr2;hit"));
         assert!(!is_ours(&headers, "edge-isr"));

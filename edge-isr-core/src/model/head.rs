@@ -28,6 +28,8 @@ pub struct Head {
     not_modified: Response<()>,
     /// For each of the page's own values, whether a 304 carries it.
     in_304: Box<[bool]>,
+    /// The `Cache-Status` of caches nearer to the origin, before which ours is not to be put (RFC 9211 §2).
+    prior: Option<Box<str>>,
     id: Box<[u8]>,
 }
 
@@ -36,6 +38,7 @@ pub struct Head {
 pub struct HeadParts {
     status: StatusCode,
     own: Vec<(HeaderName, Bytes)>,
+    prior: Option<Box<str>>,
     common: HeaderMap,
 }
 
@@ -45,6 +48,11 @@ impl HeadParts {
     pub fn take(status: StatusCode, mut headers: HeaderMap) -> Self {
         let names =
             [ETAG, CONTENT_LENGTH, LAST_MODIFIED, DATE, LOCATION, CONTENT_LOCATION, LINK, SURROGATE_KEY, CACHE_TAG];
+        let prior: Vec<&str> = headers.get_all(CACHE_STATUS).iter().filter_map(|line| line.to_str().ok()).collect();
+        let prior = (!prior.is_empty()).then(|| prior.join(", ").into());
+        // The places of these two are kept for the values of each answer.
+        headers.remove(CACHE_STATUS);
+        headers.remove(AGE);
         let mut own = Vec::new();
         for name in names {
             let single = headers.get_all(&name).iter().count() == 1;
@@ -52,7 +60,7 @@ impl HeadParts {
                 own.push((name, Bytes::copy_from_slice(value.as_bytes())));
             }
         }
-        Self { status, own, common: headers }
+        Self { status, own, prior, common: headers }
     }
 
     /// The page's own values, in the order of the template.
@@ -64,6 +72,8 @@ impl HeadParts {
     #[must_use]
     pub fn id(&self) -> Box<[u8]> {
         let mut id = self.status.as_u16().to_le_bytes().to_vec();
+        id.extend_from_slice(self.prior.as_deref().unwrap_or_default().as_bytes());
+        id.push(0);
         let own = self.own.iter().map(|(name, _)| (name, &b""[..]));
         let common = self.common.iter().map(|(name, value)| (name, value.as_bytes()));
         for (name, value) in own.chain(common) {
@@ -105,6 +115,7 @@ impl HeadParts {
             full: respond(self.status, full),
             not_modified: respond(StatusCode::NOT_MODIFIED, not_modified),
             in_304: in_304.into(),
+            prior: self.prior,
             id,
         }
     }
@@ -146,7 +157,7 @@ impl Head {
     #[must_use]
     pub fn full(&self, age: HeaderValue, status: HeaderValue, own: impl Iterator<Item = Bytes>) -> Response<()> {
         let mut response = self.full.clone();
-        fill(response.headers_mut(), age, status, own);
+        fill(response.headers_mut(), age, self.after_prior(status), own);
         response
     }
 
@@ -155,8 +166,15 @@ impl Head {
     pub fn not_modified(&self, age: HeaderValue, status: HeaderValue, own: impl Iterator<Item = Bytes>) -> Response<()> {
         let mut response = self.not_modified.clone();
         let own = own.zip(&self.in_304).filter_map(|(value, kept)| kept.then_some(value));
-        fill(response.headers_mut(), age, status, own);
+        fill(response.headers_mut(), age, self.after_prior(status), own);
         response
+    }
+
+    #[inline]
+    fn after_prior(&self, status: HeaderValue) -> HeaderValue {
+        let Some(prior) = &self.prior else { return status };
+        let joined = format!("{prior}, {}", status.to_str().unwrap_or_default());
+        HeaderValue::from_str(&joined).unwrap_or(status)
     }
 }
 
@@ -184,6 +202,9 @@ mod tests {
             ("content-type", "text/html"),
             ("link", "</a>"),
             ("etag", "\"e\""),
+            ("age", "99"),
+            ("cache-status", "inner;fwd=miss"),
+            ("cache-status", "middle;hit"),
             ("x-multi", "1"),
             ("x-multi", "2"),
             ("content-length", "3"),
@@ -206,7 +227,7 @@ mod tests {
         };
         for (name, value) in [
             ("age", "7"),
-            ("cache-status", "c;hit"),
+            ("cache-status", "inner;fwd=miss, middle;hit, c;hit"),
             ("content-type", "text/html"),
             ("link", "</a>"),
             ("etag", "\"e\""),
