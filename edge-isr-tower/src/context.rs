@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use edge_isr_core::isr::fill::Sealed;
+use edge_isr_core::isr::admit::Sealed;
 use edge_isr_core::model::key::{Audience, CacheKey};
 use edge_isr_core::model::page::Page;
 use edge_isr_core::{Isr, Reason, Tag};

@@ -8,7 +8,7 @@
 //! | `layer`, `routes`, `path_tag` | what an application says |
 //! | `reading` | a request head → its key, or why it bypasses |
 //! | `service` | one `match`: fresh, stale, miss, bypass |
-//! | `miss`, `render` | leading, following, going alone; the sanitised render in a task of its own |
+//! | `miss`, `visitor`, `render` | leading, following, going alone; the sanitised render in a task of its own |
 //! | `context` | what the handler says while it renders |
 //! | `edge`, `origin` | the doorman; the worker's way through the application |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -26,6 +26,7 @@ mod reading;
 mod render;
 mod routes;
 mod service;
+mod visitor;
 
 pub use body::{IsrBody, IsrRequestBody};
 pub use context::IsrContext;

@@ -7,7 +7,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use edge_isr_core::isr::fill::{Admitted, Sealed};
+use edge_isr_core::isr::admit::{Admitted, Sealed};
 use edge_isr_core::isr::flight::{Outcome, Permit};
 use edge_isr_core::model::key::CacheKey;
 use edge_isr_core::model::page::Page;

@@ -14,6 +14,7 @@ use crate::clock::Moment;
 use crate::hash::IdentityState;
 use crate::model::implicit;
 use crate::model::key::{self, CacheKey, Scope};
+use crate::model::written;
 use crate::model::tag::{Tag, TagId, TagSet, ancestors};
 
 /// How many rows one call walks at most, so that a listing never holds the lock for long.
@@ -59,7 +60,7 @@ impl Row {
 
     /// Rows of one path and query share a hash, so that a URL leads to all of its variants.
     fn hash(&self) -> u64 {
-        key::url_of(self.tail()).map_or(0, |(path, query)| implicit::url_hash(path, query))
+        written::url_of(self.tail()).map_or(0, |(path, query)| implicit::url_hash(path, query))
     }
 }
 
@@ -175,7 +176,7 @@ impl Index {
                 release(&mut self.below, TagId::of(above).0);
             }
         }
-        if let Some((path, Some(_))) = key::url_of(row.tail()) {
+        if let Some((path, Some(_))) = written::url_of(row.tail()) {
             release(&mut self.below, implicit::url_hash(path, None));
         }
         self.free.push(at);
@@ -220,7 +221,7 @@ impl Index {
     pub fn variants_beside(&self, key: &CacheKey) -> usize {
         let beside = |row: &Row| {
             (Arc::ptr_eq(&row.scope, key.scope()) || row.scope == *key.scope())
-                && key::url_of(row.tail()) == Some((key.path(), key.query()))
+                && written::url_of(row.tail()) == Some((key.path(), key.query()))
                 && row.tail() != key.tail()
         };
         self.of_url(url_hash(key)).filter(|(_, row)| beside(row)).count()

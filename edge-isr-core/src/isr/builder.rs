@@ -8,11 +8,11 @@ use sha2::{Digest, Sha256};
 
 use super::busy::Busy;
 use super::counters::Counters;
-use super::fill::TagHeader;
+use super::admit::TagHeader;
 use super::flight::Flights;
 use super::health::Notes;
 use super::hosts::Hosts;
-use super::invalidate::Sweeps;
+use super::sweeps::Sweeps;
 use super::limits::Limits;
 use super::receipt::Signer;
 use super::{Inner, Isr};

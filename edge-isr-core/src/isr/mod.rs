@@ -21,23 +21,27 @@ use crate::model::reason::Reason;
 use crate::queue::Queue;
 use crate::store::{Heads, MemoryPages, PageStore, Scopes};
 
+pub mod admit;
 mod builder;
 mod busy;
 mod counters;
 pub mod fill;
 pub mod flight;
+mod graph;
 mod health;
 mod hosts;
 mod invalidate;
 mod limits;
 pub mod look_up;
+mod purge;
 mod receipt;
+mod sweeps;
 mod worker;
 
 pub use builder::{BuildId, Builder};
 pub use counters::Stats;
+pub use graph::{Graph, Urls};
 pub use health::{Health, Note};
-pub use invalidate::{Graph, Urls};
 pub use limits::{Limits, WhenFull};
 pub use receipt::{PurgeState, RECEIPT_COOKIE, Receipt};
 
@@ -75,8 +79,8 @@ pub(crate) struct Inner {
     pub(crate) store: Option<Arc<dyn PageStore>>,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) connectors: Box<[Arc<dyn Connector>]>,
-    pub(crate) tag_headers: Box<[fill::TagHeader]>,
-    pub(crate) sweeps: invalidate::Sweeps,
+    pub(crate) tag_headers: Box<[admit::TagHeader]>,
+    pub(crate) sweeps: sweeps::Sweeps,
     /// The names of all declared query parameters, to read URLs as the pages' keys have them.
     pub(crate) parameters: RwLock<BTreeSet<String>>,
     pub(crate) counters: counters::Counters,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::Isr;
-use super::invalidate::{Sweep, Sweeps};
+use super::sweeps::{Sweep, Sweeps};
 use crate::error::Result;
 use crate::graph::Cursor;
 use crate::model::key::CacheKey;

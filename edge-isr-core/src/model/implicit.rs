@@ -6,7 +6,8 @@
 use std::hash::Hasher as _;
 
 use super::key::KeyRef;
-use super::tag::{MAX_TAG_BYTES, Tag, encode_exact};
+use super::fold::encode_exact;
+use super::tag::{MAX_TAG_BYTES, Tag};
 use crate::hash;
 
 /// The depth to which `~path` tags are carried.

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::authority::Scheme;
 use super::implicit;
 use super::tag::TagId;
+use super::written::{dimensions, put, put_optional, strip, strip_optional, url_of};
 use crate::hash;
 
 /// Who may see a page: everybody, or those whom the policy's `draft` predicate let in.
@@ -226,7 +227,7 @@ impl CacheKey {
     /// The raw path.
     #[must_use]
     pub fn path(&self) -> &str {
-        take(&self.tail).map_or("", |(path, _)| path)
+        url_of(&self.tail).map_or("", |(path, _)| path)
     }
 
     /// The canonical query.
@@ -337,77 +338,11 @@ pub(crate) fn read<T>(scope: &Scope, tail: &[u8], f: impl FnOnce(&KeyRef<'_>) ->
     }))
 }
 
-/// Path and query of a written key.
-pub(crate) fn url_of(tail: &[u8]) -> Option<(&str, Option<&str>)> {
-    let (path, rest) = take(tail)?;
-    Some((path, take_optional(rest)?.0))
-}
-
 fn hash_optional(hasher: &mut impl std::hash::Hasher, text: Option<&str>) {
     match text {
         None => hasher.write_u8(0),
         Some(text) => hash::segment(hasher, text.as_bytes()),
     }
-}
-
-// Written form of a part: two bytes of length, then the text. Keys are bounded at 8 KiB, far below 64 KiB.
-
-fn put(tail: &mut Vec<u8>, text: &str) {
-    let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
-    tail.extend_from_slice(&length.to_le_bytes());
-    tail.extend_from_slice(&text.as_bytes()[..usize::from(length)]);
-}
-
-fn put_optional(tail: &mut Vec<u8>, text: Option<&str>) {
-    match text {
-        None => tail.push(0),
-        Some(text) => {
-            tail.push(1);
-            put(tail, text);
-        }
-    }
-}
-
-fn strip<'a>(tail: &'a [u8], text: &str) -> Option<&'a [u8]> {
-    let (length, rest) = tail.split_first_chunk::<2>()?;
-    if usize::from(u16::from_le_bytes(*length)) != text.len() {
-        return None;
-    }
-    rest.strip_prefix(text.as_bytes())
-}
-
-fn strip_optional<'a>(tail: &'a [u8], text: Option<&str>) -> Option<&'a [u8]> {
-    match (tail.split_first()?, text) {
-        ((0, rest), None) => Some(rest),
-        ((1, rest), Some(text)) => strip(rest, text),
-        _ => None,
-    }
-}
-
-fn take(tail: &[u8]) -> Option<(&str, &[u8])> {
-    let (length, rest) = tail.split_first_chunk::<2>()?;
-    let (text, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
-    Some((std::str::from_utf8(text).ok()?, rest))
-}
-
-fn take_optional(tail: &[u8]) -> Option<(Option<&str>, &[u8])> {
-    match tail.split_first()? {
-        (0, rest) => Some((None, rest)),
-        (1, rest) => take(rest).map(|(text, rest)| (Some(text), rest)),
-        _ => None,
-    }
-}
-
-fn dimensions(tail: &[u8]) -> Option<Vec<Option<&str>>> {
-    let (_, rest) = take(tail)?;
-    let (_, mut rest) = take_optional(rest)?;
-    let mut values = Vec::new();
-    while !rest.is_empty() {
-        let (value, after) = take_optional(rest)?;
-        values.push(value);
-        rest = after;
-    }
-    Some(values)
 }
 
 #[cfg(test)]

@@ -1,0 +1,261 @@
+//! A complete answer: may it be stored, what does it leave with, and where does it go.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AGE, CACHE_CONTROL, CONTENT_LENGTH, ETAG, EXPIRES, HeaderMap, HeaderName, HeaderValue, PRAGMA};
+use http::{StatusCode, response};
+use sha2::{Digest, Sha256};
+
+use super::Isr;
+use super::flight::Permit;
+use crate::clock::Moment;
+use crate::model::cache_control;
+use crate::model::head::{CACHE_TAG, HeadParts, SURROGATE_KEY};
+use crate::model::implicit;
+use crate::model::key::{Audience, CacheKey};
+use crate::model::lifetime::Lifetime;
+use crate::model::page::{Birth, Page};
+use crate::model::policy::Rules;
+use crate::model::reason::Reason;
+use crate::model::storable;
+use crate::model::tag::{TagId, TagSet};
+use crate::model::verdict::Verdict;
+use crate::store::Put;
+
+/// A header that tells a CDN the tags of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TagHeader {
+    /// `Surrogate-Key`, separated by spaces: Fastly, Varnish, KeyCDN.
+    SurrogateKey,
+    /// `Cache-Tag`, separated by commas: Cloudflare, Akamai, bunny.net.
+    CacheTag,
+}
+
+impl TagHeader {
+    const fn name(self) -> HeaderName {
+        match self {
+            Self::SurrogateKey => SURROGATE_KEY,
+            Self::CacheTag => CACHE_TAG,
+        }
+    }
+
+    const fn separator(self) -> &'static str {
+        match self {
+            Self::SurrogateKey => " ",
+            Self::CacheTag => ",",
+        }
+    }
+}
+
+/// The most bytes of a tag header that CDNs take (Fastly and Cloudflare: 16 KiB).
+const TAG_HEADER_BYTES: usize = 16_000;
+
+/// What the handler said while it rendered, sealed when its body was complete.
+#[derive(Debug, Default)]
+pub struct Sealed {
+    /// The tags.
+    pub tags: TagSet,
+    /// A lifetime of its own.
+    pub lifetime: Option<Duration>,
+    /// Why the page must not be stored, if so.
+    pub veto: Option<Reason>,
+}
+
+/// A complete answer that was judged.
+#[derive(Debug)]
+pub enum Admitted {
+    /// It may be shared; it was stored unless a reason says why not.
+    Page(Arc<Page>, Option<Reason>),
+    /// It is the leader's alone, as it came.
+    Vetoed(Reason, Box<response::Parts>, Vec<Bytes>),
+}
+
+impl Isr {
+    /// Judges a complete answer and stores it if it may be stored.
+    ///
+    /// `seal` is told the page that came of it, so that a tag that is added later can kill it.
+    pub fn admit(
+        &self,
+        permit: &Permit,
+        rules: &Rules,
+        mut parts: response::Parts,
+        body: Vec<Bytes>,
+        sealed: &Sealed,
+        seal: impl FnOnce(Weak<Page>),
+    ) -> Admitted {
+        let lifetime = match self.may_store(rules, &parts, &body, sealed) {
+            Ok(lifetime) => lifetime,
+            Err(reason) if reason == Reason::Status && parts.status.is_server_error() => {
+                // Not stored, but not multiplied either: those who wait get the same failure.
+                storable::strip_hop_by_hop(&mut parts.headers);
+                let len: usize = body.iter().map(Bytes::len).sum();
+                parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
+                let page = self.assemble(permit, rules, Lifetime::default(), &mut parts, &body, &TagSet::default());
+                self.0.counters.count(Reason::Status);
+                return Admitted::Page(Arc::new(page), Some(Reason::Status));
+            }
+            Err(reason) => {
+                self.refuse(permit, parts.status, reason);
+                return Admitted::Vetoed(reason, Box::new(parts), body);
+            }
+        };
+        self.dress(&mut parts.headers, rules, &lifetime, permit.key(), &sealed.tags, &body);
+        let page = Arc::new(self.assemble(permit, rules, lifetime, &mut parts, &body, &sealed.tags));
+        seal(Arc::downgrade(&page));
+        let kept = self.keep(permit, &page, &sealed.tags);
+        if let Some(reason) = kept {
+            self.0.counters.count(reason);
+        }
+        Admitted::Page(page, kept)
+    }
+
+    fn may_store(&self, rules: &Rules, parts: &response::Parts, body: &[Bytes], sealed: &Sealed) -> Result<Lifetime, Reason> {
+        storable::head(parts, rules)?;
+        let len: usize = body.iter().map(Bytes::len).sum();
+        storable::body(parts, len, rules)?;
+        let head: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        if head > self.0.limits.head_bytes {
+            return Err(Reason::HeadTooLarge);
+        }
+        if let Some(reason) = sealed.veto {
+            return Err(reason);
+        }
+        if sealed.tags.len() > self.0.limits.tags_per_page {
+            return Err(Reason::TooManyTags);
+        }
+        let lifetime = rules.lifetime_of(parts.status).ok_or(Reason::Status)?;
+        match sealed.lifetime {
+            Some(fresh) if fresh.is_zero() => Err(Reason::HandlerLifetime),
+            Some(fresh) => Ok(Lifetime { fresh, ..lifetime }),
+            None => Ok(lifetime),
+        }
+    }
+
+    /// An answer that is not stored: the key is passed for a while, and what stood there before goes, unless
+    /// the origin merely failed.
+    pub fn refuse(&self, permit: &Permit, status: StatusCode, reason: Reason) {
+        self.0.counters.count(reason);
+        if status.is_server_error() {
+            return;
+        }
+        let until = self.0.clock.now().after(self.0.limits.pass_ttl);
+        self.0.passed.insert(permit.key().hash(), until);
+        self.0.pages.remove_up_to(permit.key(), permit.snapshot().seq);
+    }
+
+    /// Puts on what every page leaves with.
+    fn dress(&self, headers: &mut HeaderMap, rules: &Rules, lifetime: &Lifetime, key: &CacheKey, tags: &TagSet, body: &[Bytes]) {
+        storable::strip_hop_by_hop(headers);
+        for name in [AGE, EXPIRES, PRAGMA] {
+            headers.remove(name);
+        }
+        let len: usize = body.iter().map(Bytes::len).sum();
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
+        if !headers.contains_key(ETAG) {
+            headers.insert(ETAG, etag(body));
+        }
+        let mut freshness = match key.scope().audience {
+            Audience::Public => HeaderValue::from_str(&cache_control::write(lifetime, rules.browser_max_age)).ok(),
+            Audience::Draft => Some(cache_control::PRIVATE),
+        };
+        for header in &self.0.tag_headers {
+            let text = tags.with_ancestors().join(header.separator());
+            match HeaderValue::from_str(&text) {
+                Ok(value) if !text.is_empty() && text.len() <= TAG_HEADER_BYTES => {
+                    headers.insert(header.name(), value);
+                }
+                Ok(_) if text.is_empty() => {}
+                _ => {
+                    // A cache that can't be told to forget a page must not keep it.
+                    freshness = Some(cache_control::NO_FRESHNESS);
+                    self.note(Reason::TooManyTags, &key.scope().route, "the tag header is too long for a CDN: use fewer tags");
+                }
+            }
+        }
+        if let Some(value) = freshness {
+            headers.insert(CACHE_CONTROL, value);
+        }
+    }
+
+    fn assemble(
+        &self,
+        permit: &Permit,
+        rules: &Rules,
+        lifetime: Lifetime,
+        parts: &mut response::Parts,
+        body: &[Bytes],
+        tags: &TagSet,
+    ) -> Page {
+        let key = permit.key();
+        let head = HeadParts::take(parts.status, std::mem::take(&mut parts.headers));
+        let own: Vec<Bytes> = head.own().cloned().collect();
+        let snapshot = permit.snapshot();
+        #[cfg(feature = "twins")]
+        let snapshot =
+            if self.lacks(crate::testing::Twin::LateSnapshot) { self.0.graph.ledger().snapshot() } else { snapshot };
+        let birth = Birth { snapshot, at: self.0.clock.now(), lifetime, loss: rules.loss };
+        Page::new(key, birth, self.0.heads.of(head), &own, tags, self.ids(key, tags, false), body)
+    }
+
+    /// The ids that decide about a page: tags, ancestors, implicit tags; those of the scope on demand.
+    pub(crate) fn ids(&self, key: &CacheKey, tags: &TagSet, with_scope: bool) -> Box<[TagId]> {
+        let mut ids: Vec<TagId> = tags.with_ancestors().into_iter().map(TagId::of).collect();
+        key.read(|key| implicit::own(key, |tag| ids.push(TagId::of(tag))));
+        if with_scope {
+            ids.extend_from_slice(key.scope().ids(self.0.build.as_deref()));
+        }
+        ids.into()
+    }
+
+    /// Stores and binds. Says why it did not, if so.
+    fn keep(&self, permit: &Permit, page: &Arc<Page>, tags: &TagSet) -> Option<Reason> {
+        let key = permit.key();
+        let now = self.0.clock.now();
+        let applied = self.0.graph.ledger().applied();
+        if page.judge(now, &self.marks_of(page), applied) == Verdict::Dead {
+            return Some(Reason::Overtaken);
+        }
+        let dimensions = key.dimensions();
+        if !dimensions.is_empty() {
+            let beside = self.0.graph.with_index(|index| index.variants_beside(key));
+            if beside >= self.0.limits.variants_per_url {
+                return Some(Reason::VariantLimit);
+            }
+        }
+        match self.0.pages.keep(key, Arc::clone(page)) {
+            Put::Kept => {}
+            Put::Outrun => return Some(Reason::Overtaken),
+            Put::Refused => return Some(Reason::StoreRefused),
+        }
+        self.0.counters.stored();
+        self.0.passed.remove(&key.hash());
+        let expires: Moment = now.after(page.birth().lifetime.total());
+        if !self.0.graph.with_index(|index| index.bind(key, tags, now, expires)) {
+            self.note(Reason::IndexFull, "index", "raise `limits.index_rows`; until then lists of URLs are incomplete");
+        }
+        None
+    }
+}
+
+/// A strong entity tag from the content (RFC 9110 §8.8.3): 128 bits of SHA-256.
+fn etag(body: &[Bytes]) -> HeaderValue {
+    let mut hash = Sha256::new();
+    for frame in body {
+        hash.update(frame);
+    }
+    let digest = hash.finalize();
+    let mut text = String::with_capacity(24);
+    text.push('"');
+    // Six bits a character, in the alphabet of RFC 4648 §5.
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    for chunk in digest[..16].chunks(3) {
+        let bits = chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for place in 0..=chunk.len() {
+            text.push(char::from(ALPHABET[(bits >> (18 - 6 * place) & 63) as usize]));
+        }
+    }
+    text.push('"');
+    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
+}

@@ -1,0 +1,178 @@
+//! The application's handle on tags: the verbs, and the lists.
+
+use std::future::Future;
+
+use super::Isr;
+use super::hosts::split_url;
+use super::invalidate::{absolute, no_url};
+use super::receipt::Receipt;
+use crate::error::{Error, Result};
+use crate::graph::{Cursor, Members};
+use crate::model::authority::{Scheme, normalize};
+use crate::model::implicit::{self, At};
+use crate::model::snapshot::Mode;
+use crate::model::tag::{Tag, TagSet};
+
+/// The most pages of one URL that `tags_for` looks at.
+const MOST_PAGES: usize = 1_000;
+
+/// The application's handle on tags. Cheap to clone; comes from [`Isr::graph`].
+///
+/// Call it **after** the commit. Each verb returns once its mark is applied: from then on no page that was
+/// begun before is served as fresh. Rendering anew and purging caches follow in the background.
+///
+/// `revalidate…` is soft: carriers are stale and may be served, within `stale_while_revalidate`, while one
+/// render runs. `expire…` is hard: no byte of a carrier is served again.
+///
+/// # Cancellation
+///
+/// A verb whose future is dropped may or may not have applied its mark; repeating it is safe.
+#[derive(Debug, Clone)]
+pub struct Graph {
+    isr: Isr,
+}
+
+impl Graph {
+    pub(crate) const fn new(isr: Isr) -> Self {
+        Self { isr }
+    }
+
+    /// Makes every page that carries one of these tags, or a tag below one, stale.
+    ///
+    /// # Errors
+    ///
+    /// When it is not certain that the mark is applied. Repeating is safe.
+    pub fn revalidate_by_tags<T>(&self, tags: T) -> impl Future<Output = Result<Receipt>> + Send + use<T>
+    where
+        T: IntoIterator<Item = Tag>,
+    {
+        self.apply(Ok(tags.into_iter().collect()), Mode::Soft)
+    }
+
+    /// Makes every page that carries one of these tags, or a tag below one, dead.
+    ///
+    /// # Errors
+    ///
+    /// When it is not certain that the mark is applied. Repeating is safe.
+    pub fn expire_by_tags<T>(&self, tags: T) -> impl Future<Output = Result<Receipt>> + Send + use<T>
+    where
+        T: IntoIterator<Item = Tag>,
+    {
+        self.apply(Ok(tags.into_iter().collect()), Mode::Hard)
+    }
+
+    /// Invalidates a URL: `/posts/1` on every host, or `https://www.example.com/posts/1`. Without a query it
+    /// covers every query and variant; with one, parameters that no policy declares are left out, as they are
+    /// from keys.
+    ///
+    /// # Errors
+    ///
+    /// When it is neither an absolute `http` or `https` URL nor a path, or the mark could not be applied.
+    pub fn by_url(&self, url: &str, mode: Mode) -> impl Future<Output = Result<Receipt>> + Send + use<> {
+        self.apply(self.isr.url_tag(url).map(|tag| vec![tag]), mode)
+    }
+
+    /// Invalidates the pages below a path, on every host or on the URL's. Ends at a segment: `/blog` covers
+    /// `/blog/1`, not `/blogs`.
+    ///
+    /// # Errors
+    ///
+    /// When it is neither an absolute `http` or `https` URL nor a path, or the mark could not be applied.
+    pub fn by_prefix(&self, prefix: &str, mode: Mode) -> impl Future<Output = Result<Receipt>> + Send + use<> {
+        let tags = split_url(prefix).map(|(host, path)| {
+            let path = path.split(['?', '#']).next().unwrap_or("/");
+            vec![implicit::prefix(host.as_deref().map_or(At::Anywhere, At::Host), path)]
+        });
+        self.apply(tags.ok_or_else(|| no_url(prefix)), mode)
+    }
+
+    /// Invalidates the pages of a host.
+    ///
+    /// # Errors
+    ///
+    /// When it is no host, or the mark could not be applied.
+    pub fn by_host(&self, host: &str, mode: Mode) -> impl Future<Output = Result<Receipt>> + Send + use<> {
+        let tags = normalize(host, Scheme::Http).map(|host| vec![implicit::host(&host)]);
+        self.apply(tags.ok_or_else(|| Error::rejected(format!("`{host}` is no host"))), mode)
+    }
+
+    /// Invalidates the pages of a route, by its pattern: `/posts/{id}`.
+    ///
+    /// # Errors
+    ///
+    /// When the mark could not be applied.
+    pub fn by_route(&self, pattern: &str, mode: Mode) -> impl Future<Output = Result<Receipt>> + Send + use<> {
+        self.apply(Ok(vec![implicit::route(pattern)]), mode)
+    }
+
+    /// Invalidates the pages of a build, by the id that [`Builder::build_id`](super::Builder::build_id) named.
+    ///
+    /// # Errors
+    ///
+    /// When the mark could not be applied.
+    pub fn by_build(&self, id: &str, mode: Mode) -> impl Future<Output = Result<Receipt>> + Send + use<> {
+        self.apply(Ok(vec![implicit::build(id)]), mode)
+    }
+
+    /// Invalidates everything.
+    ///
+    /// # Errors
+    ///
+    /// When the mark could not be applied.
+    pub fn all(&self, mode: Mode) -> impl Future<Output = Result<Receipt>> + Send + use<> {
+        self.apply(Ok(vec![implicit::all()]), mode)
+    }
+
+    /// Lists the URLs that carry a tag or something below it, at most `limit` at a time.
+    ///
+    /// # Errors
+    ///
+    /// When the index can't be read.
+    #[expect(clippy::unused_async, reason = "shared indexes are read over the network")]
+    pub async fn urls_for(&self, tag: &Tag, after: Option<Cursor>, limit: usize) -> Result<Urls> {
+        let Members { keys, next, is_complete } = self.isr.members(tag, after, limit);
+        Ok(Urls { urls: keys.iter().map(absolute).collect(), next, is_complete })
+    }
+
+    /// The explicit tags of the pages of a URL.
+    ///
+    /// # Errors
+    ///
+    /// When it is neither an absolute `http` or `https` URL nor a path.
+    #[expect(clippy::unused_async, reason = "shared indexes are read over the network")]
+    pub async fn tags_for(&self, url: &str) -> Result<TagSet> {
+        let keys = self.isr.members(&self.isr.url_tag(url)?, None, MOST_PAGES).keys;
+        let graph = &self.isr.0.graph;
+        let sets = keys.iter().filter_map(|key| graph.with_index(|index| index.tags_of(key)));
+        Ok(sets.flat_map(|set| set.iter().cloned().collect::<Vec<_>>()).collect())
+    }
+
+    fn apply(&self, tags: Result<Vec<Tag>>, mode: Mode) -> impl Future<Output = Result<Receipt>> + Send + use<> {
+        let isr = self.isr.clone();
+        async move { Ok(isr.invalidate(tags?, mode).await) }
+    }
+}
+
+/// Comes out of the state of an application that holds it: `async fn edit(graph: Graph)`.
+#[cfg(feature = "axum")]
+impl<S: Sync> axum_core::extract::FromRequestParts<S> for Graph
+where
+    Self: axum_core::extract::FromRef<S>,
+{
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(_: &mut http::request::Parts, state: &S) -> std::result::Result<Self, Self::Rejection> {
+        Ok(axum_core::extract::FromRef::from_ref(state))
+    }
+}
+
+/// One page of a list of URLs.
+#[derive(Debug, Clone, Default)]
+pub struct Urls {
+    /// Absolute URLs.
+    pub urls: Vec<String>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<Cursor>,
+    /// Whether the index knows every page.
+    pub is_complete: bool,
+}
