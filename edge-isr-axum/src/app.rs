@@ -112,4 +112,3 @@ impl Future for AppFuture {
         Pin::new(&mut self.0).poll(cx).map_ok(|response| response.map(Body::new))
     }
 }
-

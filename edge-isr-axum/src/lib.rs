@@ -7,9 +7,9 @@ mod facts;
 pub use app::{App, AppFuture, IsrExt, WrapRouter};
 pub use edge_isr_core as core;
 pub use edge_isr_core::{
-    BuildId, Builder, ConfigError, Connector, Cookies, Cursor, Empty, Error, Graph, Health, Isr, Limits, Loss, Mode,
-    Note, Policy, Purge, PurgeLimits, PurgeState, Reason, Receipt, Result, Stats, Tag, TagError, TagHeader, TagSet,
-    Urls, WhenFull, tag,
+    BuildId, Builder, ConfigError, Connector, Cookies, Cursor, Empty, Error, Graph, Health, Isr, Limits,
+    Loss, Mode, Note, Policy, Purge, PurgeLimits, PurgeState, Reason, Receipt, Result, Stats, Tag, TagError,
+    TagHeader, TagSet, Urls, WhenFull, tag,
 };
 pub use edge_isr_tower as tower;
 pub use edge_isr_tower::{Edge, IsrBody, IsrContext, PathTag, path_tag};
@@ -20,5 +20,7 @@ pub type IsrLayer = edge_isr_tower::IsrLayer<AxumFacts>;
 
 /// What nearly every application needs: `use edge_isr_axum::prelude::*;`
 pub mod prelude {
-    pub use crate::{Cookies, Graph, Isr, IsrContext, IsrExt, IsrLayer, Policy, Receipt, Tag, WrapRouter, path_tag, tag};
+    pub use crate::{
+        Cookies, Graph, Isr, IsrContext, IsrExt, IsrLayer, Policy, Receipt, Tag, WrapRouter, path_tag, tag,
+    };
 }

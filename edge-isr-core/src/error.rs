@@ -125,7 +125,9 @@ impl axum_core::response::IntoResponse for Error {
     /// Answers 503 with one line, so that `?` on an invalidation is safe in a handler.
     fn into_response(self) -> axum_core::response::Response {
         let line = match &self {
-            Self::Unavailable { queued: true, .. } => "The change is saved; some pages may show it a little later.",
+            Self::Unavailable { queued: true, .. } => {
+                "The change is saved; some pages may show it a little later."
+            }
             Self::Unavailable { .. } => "The page cache can't be reached; please try again.",
             Self::Rejected { .. } | Self::Corrupt { .. } => "The page cache refused the change.",
         };

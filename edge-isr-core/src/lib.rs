@@ -32,7 +32,9 @@ pub use connector::{Connector, Purge, PurgeLimits};
 pub use error::{BoxError, ConfigError, Error, Result};
 pub use graph::{Cursor, TagGraph};
 pub use isr::admit::TagHeader;
-pub use isr::{BuildId, Builder, Graph, Health, Isr, Limits, Note, PurgeState, Receipt, Stats, Urls, WhenFull};
+pub use isr::{
+    BuildId, Builder, Graph, Health, Isr, Limits, Note, PurgeState, Receipt, Stats, Urls, WhenFull,
+};
 pub use model::policy::{Cookies, Empty, Policy};
 pub use model::reason::Reason;
 pub use model::snapshot::Mode;

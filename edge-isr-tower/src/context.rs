@@ -33,7 +33,10 @@ struct Render {
 enum State {
     Open(Sealed),
     /// What was said counts no more; with the page that came of it, once there is one.
-    Closed { page: Weak<Page>, late: bool },
+    Closed {
+        page: Weak<Page>,
+        late: bool,
+    },
 }
 
 impl IsrContext {

@@ -151,7 +151,8 @@ pub(crate) fn strip(headers: &mut HeaderMap, keep_forwarded: bool) {
     if !headers.keys().any(|name| is_forbidden(name, keep_forwarded)) {
         return;
     }
-    let forbidden: Vec<HeaderName> = headers.keys().filter(|name| is_forbidden(name, keep_forwarded)).cloned().collect();
+    let forbidden: Vec<HeaderName> =
+        headers.keys().filter(|name| is_forbidden(name, keep_forwarded)).cloned().collect();
     for name in forbidden {
         headers.remove(name);
     }
@@ -165,7 +166,13 @@ fn is_forbidden(name: &HeaderName, keep_forwarded: bool) -> bool {
     // Header names are lower case.
     let Some(rest) = name.as_str().strip_prefix("x-") else { return false };
     match rest {
-        "original-url" | "rewrite-url" | "http-method-override" | "http-method" | "method-override" | "original-host" | "host" => true,
+        "original-url"
+        | "rewrite-url"
+        | "http-method-override"
+        | "http-method"
+        | "method-override"
+        | "original-host"
+        | "host" => true,
         _ if rest.starts_with("edge-isr-") => true,
         _ => !keep_forwarded && rest.starts_with("forwarded"),
     }
@@ -180,7 +187,10 @@ fn take_back(headers: &mut HeaderMap, name: &str) {
     }
     if is_ours(headers, name) {
         headers.insert(CACHE_CONTROL, PRIVATE);
-        for name in [edge_isr_core::model::storable::CDN_CACHE_CONTROL, edge_isr_core::model::storable::SURROGATE_CONTROL] {
+        for name in [
+            edge_isr_core::model::storable::CDN_CACHE_CONTROL,
+            edge_isr_core::model::storable::SURROGATE_CONTROL,
+        ] {
             headers.remove(name);
         }
     }
@@ -228,8 +238,11 @@ pub(crate) async fn after_unsafe<B>(isr: &Isr, target: Target, response: &mut Re
     let targets: Vec<&str> = urls.iter().map(String::as_str).collect();
     let Ok(Some(receipt)) = isr.invalidate_urls(&host, &targets, Mode::Soft).await else { return };
     let headers = response.headers_mut();
-    let is_receipt = |cookie: &[u8]| cookie.starts_with(RECEIPT_COOKIE.as_bytes()) && cookie.get(RECEIPT_COOKIE.len()) == Some(&b'=');
-    let others: Vec<_> = headers.get_all(SET_COOKIE).iter().filter(|cookie| !is_receipt(cookie.as_bytes())).cloned().collect();
+    let is_receipt = |cookie: &[u8]| {
+        cookie.starts_with(RECEIPT_COOKIE.as_bytes()) && cookie.get(RECEIPT_COOKIE.len()) == Some(&b'=')
+    };
+    let others: Vec<_> =
+        headers.get_all(SET_COOKIE).iter().filter(|cookie| !is_receipt(cookie.as_bytes())).cloned().collect();
     headers.remove(SET_COOKIE);
     for cookie in others {
         headers.append(SET_COOKIE, cookie);

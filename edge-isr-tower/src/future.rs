@@ -57,8 +57,12 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProj::Ready { response } => Poll::Ready(Ok(response.take().expect("polled after it was ready"))),
-            StateProj::Pass { future, status } => future.poll(cx).map_ok(|response| finish(response, status.take())),
+            StateProj::Ready { response } => {
+                Poll::Ready(Ok(response.take().expect("polled after it was ready")))
+            }
+            StateProj::Pass { future, status } => {
+                future.poll(cx).map_ok(|response| finish(response, status.take()))
+            }
             StateProj::Boxed { future } => future.as_mut().poll(cx),
         }
     }

@@ -81,7 +81,13 @@ impl<F: RouteFacts> IsrLayer<F> {
     /// A layer around a finished router, with a table of its pages. A hit skips the routing, and every method
     /// is seen: what succeeds with an unsafe one invalidates its URL.
     pub fn around(isr: &Isr) -> Around<F> {
-        Around { isr: isr.clone(), table: Ok(Table::default()), rules: Vec::new(), let_through: Vec::new(), facts: PhantomData }
+        Around {
+            isr: isr.clone(),
+            table: Ok(Table::default()),
+            rules: Vec::new(),
+            let_through: Vec::new(),
+            facts: PhantomData,
+        }
     }
 
     /// The settings of the route. Without any effect on a layer around a router, whose routes have their own.
@@ -174,7 +180,10 @@ pub struct Around<F = NoFacts> {
 impl<F: RouteFacts> Around<F> {
     /// Makes pages of a pattern, `/posts/{id}` or `/files/{*path}`. The most specific pattern wins; a pattern
     /// also matches what the router gives a more specific route, see [`pass`](Self::pass).
-    #[expect(clippy::needless_pass_by_value, reason = "a policy is written where it is used, as with `IsrLayer::policy`")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a policy is written where it is used, as with `IsrLayer::policy`"
+    )]
     pub fn route(self, pattern: &str, policy: Policy, tags: impl Into<PathTags>) -> Self {
         let route = Route::new(&policy, tags.into());
         self.insert(pattern, route.map(Some))

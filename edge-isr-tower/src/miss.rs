@@ -25,8 +25,12 @@ use crate::visitor::{Landed, Visitor, made};
 const TRIES: usize = 3;
 
 /// Sees to it that one render of a stale page runs.
-pub(crate) fn refresh<S, F, ReqBody, ResBody>(shared: &Arc<Shared<S, F>>, key: &CacheKey, route: &Arc<Route>, parts: &request::Parts)
-where
+pub(crate) fn refresh<S, F, ReqBody, ResBody>(
+    shared: &Arc<Shared<S, F>>,
+    key: &CacheKey,
+    route: &Arc<Route>,
+    parts: &request::Parts,
+) where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
     S::Future: Send + 'static,
     S::Error: Send + 'static,
@@ -122,7 +126,9 @@ where
                 let wait = isr.limits().collapse_wait;
                 match tokio::time::timeout(wait, follower.outcome()).await {
                     Ok(outcome) => visitor.follow(outcome, panicked),
-                    Err(_) => visitor.spare(Reason::CollapseTimeout).map_or(Landed::Alone(Reason::CollapseTimeout), Landed::Answer),
+                    Err(_) => visitor
+                        .spare(Reason::CollapseTimeout)
+                        .map_or(Landed::Alone(Reason::CollapseTimeout), Landed::Answer),
                 }
             }
         };

@@ -49,7 +49,8 @@ impl PathTag {
                 match piece {
                     Piece::Text(literal) => text.push_str(literal),
                     Piece::Param(name) => {
-                        let (_, value) = params.iter().find(|(param, _)| param == name).ok_or_else(|| name.clone())?;
+                        let (_, value) =
+                            params.iter().find(|(param, _)| param == name).ok_or_else(|| name.clone())?;
                         text.push_str(value);
                     }
                 }
@@ -67,9 +68,11 @@ impl PathTag {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         match &self.segments {
             Ok(_) => Ok(()),
-            Err(reason) => {
-                Err(ConfigError::Malformed { field: "tags", value: self.template.clone(), reason: reason.clone() })
-            }
+            Err(reason) => Err(ConfigError::Malformed {
+                field: "tags",
+                value: self.template.clone(),
+                reason: reason.clone(),
+            }),
         }
     }
 
@@ -80,7 +83,8 @@ impl PathTag {
     /// [`ConfigError::TagParamMissing`] for the first it lacks.
     pub(crate) fn check_route(&self, route: &str) -> Result<(), ConfigError> {
         self.check()?;
-        let has = |name: &str| route.contains(&format!("{{{name}}}")) || route.contains(&format!("{{*{name}}}"));
+        let has =
+            |name: &str| route.contains(&format!("{{{name}}}")) || route.contains(&format!("{{*{name}}}"));
         let names = self.segments.iter().flatten().flatten().filter_map(|piece| match piece {
             Piece::Param(name) => Some(name),
             Piece::Text(_) => None,

@@ -236,7 +236,9 @@ fn declared<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Dimension<'
     if is_preference && text.bytes().any(|byte| matches!(byte, b',' | b' ' | b'\t' | b'A'..=b'Z')) {
         let mut members: Vec<String> = text
             .split(',')
-            .map(|member| member.chars().filter(|c| !c.is_ascii_whitespace()).collect::<String>().to_ascii_lowercase())
+            .map(|member| {
+                member.chars().filter(|c| !c.is_ascii_whitespace()).collect::<String>().to_ascii_lowercase()
+            })
             .filter(|member| !member.is_empty())
             .collect();
         members.sort_unstable();
@@ -252,7 +254,10 @@ mod tests {
 
     use super::*;
 
-    fn read(policy: Policy, request: http::request::Builder) -> Result<(String, Option<String>, Vec<Option<String>>), Reason> {
+    fn read(
+        policy: Policy,
+        request: http::request::Builder,
+    ) -> Result<(String, Option<String>, Vec<Option<String>>), Reason> {
         let isr = Isr::builder().build().unwrap();
         let rules = policy.check().unwrap();
         let parts = request.body(()).unwrap().into_parts().0;
@@ -273,7 +278,10 @@ mod tests {
         assert_eq!(read(Policy::new(), with("upgrade", "websocket")).err(), Some(Reason::Upgrade));
         assert_eq!(read(Policy::new(), with("cookie", "a=b")).err(), Some(Reason::Cookie));
         assert!(read(Policy::new(), with("cookie", "edge-isr-receipt=00")).is_ok());
-        assert_eq!(read(Policy::new(), with("cookie", "edge-isr-receipt=0; s=1")).err(), Some(Reason::Cookie));
+        assert_eq!(
+            read(Policy::new(), with("cookie", "edge-isr-receipt=0; s=1")).err(),
+            Some(Reason::Cookie)
+        );
         assert!(read(Policy::new().cookies(Cookies::Ignore), with("cookie", "a=b")).is_ok());
         let on = Policy::new().cookies(Cookies::bypass_on(["session"]));
         assert!(read(on.clone(), with("cookie", "a=b; sessions=1")).is_ok());

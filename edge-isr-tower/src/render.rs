@@ -67,7 +67,12 @@ pub(crate) struct Facts {
 }
 
 impl Order {
-    pub(crate) fn new<F: RouteFacts, S>(shared: &Shared<S, F>, key: CacheKey, route: &Arc<Route>, parts: &request::Parts) -> Self {
+    pub(crate) fn new<F: RouteFacts, S>(
+        shared: &Shared<S, F>,
+        key: CacheKey,
+        route: &Arc<Route>,
+        parts: &request::Parts,
+    ) -> Self {
         let (extensions, params) = shared.facts_of(parts);
         let (tags, missing) = route.tags.fill(&params);
         Self {
@@ -170,22 +175,25 @@ where
     isr.count_render();
     let Some(request) = order.request::<ReqBody>(context.clone()) else { return Led::Abandoned };
     let inner = shared.inner();
-    let rendering = context.clone().scope(async move { collect(inner.oneshot(request).await, &order.route, limits.body_bytes).await });
-    let rendered = match tokio::time::timeout(limits.render_timeout, AssertUnwindSafe(rendering).catch_unwind()).await {
-        Err(_) => {
-            isr.fail(permit, Outcome::TimedOut);
-            return Led::TimedOut;
-        }
-        Ok(Err(panic)) => {
-            isr.fail(permit, Outcome::Panicked);
-            return Led::Panicked(panic);
-        }
-        Ok(Ok(Err(error))) => {
-            isr.fail(permit, Outcome::Failed);
-            return Led::Failed(error);
-        }
-        Ok(Ok(Ok(rendered))) => rendered,
-    };
+    let rendering = context
+        .clone()
+        .scope(async move { collect(inner.oneshot(request).await, &order.route, limits.body_bytes).await });
+    let rendered =
+        match tokio::time::timeout(limits.render_timeout, AssertUnwindSafe(rendering).catch_unwind()).await {
+            Err(_) => {
+                isr.fail(permit, Outcome::TimedOut);
+                return Led::TimedOut;
+            }
+            Ok(Err(panic)) => {
+                isr.fail(permit, Outcome::Panicked);
+                return Led::Panicked(panic);
+            }
+            Ok(Ok(Err(error))) => {
+                isr.fail(permit, Outcome::Failed);
+                return Led::Failed(error);
+            }
+            Ok(Ok(Ok(rendered))) => rendered,
+        };
     land(shared, permit, rendered, &context).await
 }
 
@@ -195,7 +203,11 @@ enum Rendered<B> {
     Vetoed { response: Response<IsrBody<B>>, reason: Reason },
 }
 
-async fn collect<B, E>(answer: Result<Response<B>, E>, route: &Arc<Route>, cap: usize) -> Result<Rendered<B>, E>
+async fn collect<B, E>(
+    answer: Result<Response<B>, E>,
+    route: &Arc<Route>,
+    cap: usize,
+) -> Result<Rendered<B>, E>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
@@ -231,7 +243,10 @@ where
             }
             Some(Err(error)) => {
                 let body = IsrBody::overflow(frames, Rest::Error(error.into()));
-                return Ok(Rendered::Vetoed { response: Response::from_parts(parts, body), reason: Reason::Truncated });
+                return Ok(Rendered::Vetoed {
+                    response: Response::from_parts(parts, body),
+                    reason: Reason::Truncated,
+                });
             }
         }
     }
@@ -240,7 +255,12 @@ where
 }
 
 /// Seals, judges, stores and tells those who wait.
-async fn land<S, F, B, E>(shared: &Shared<S, F>, permit: Permit, rendered: Rendered<B>, context: &IsrContext) -> Led<B, E> {
+async fn land<S, F, B, E>(
+    shared: &Shared<S, F>,
+    permit: Permit,
+    rendered: Rendered<B>,
+    context: &IsrContext,
+) -> Led<B, E> {
     let isr = &shared.isr;
     let (parts, body, route) = match rendered {
         Rendered::Complete { parts, body, route } => (parts, body, route),

@@ -41,7 +41,8 @@ impl Table {
                 template.check_route(pattern)?;
             }
         }
-        let malformed = |reason: String| ConfigError::Malformed { field: "route", value: pattern.to_owned(), reason };
+        let malformed =
+            |reason: String| ConfigError::Malformed { field: "route", value: pattern.to_owned(), reason };
         if !pattern.starts_with('/') {
             return Err(malformed("a pattern begins with `/`".to_owned()));
         }
@@ -60,7 +61,9 @@ impl Table {
     /// The parameters of a path, percent-decoded once; what is not UTF-8 stays encoded.
     pub(crate) fn params(&self, path: &str) -> Vec<(String, String)> {
         let Ok(matched) = self.router.at(path) else { return Vec::new() };
-        let decode = |value: &str| percent_decode_str(value).decode_utf8().map_or_else(|_| value.to_owned(), Into::into);
+        let decode = |value: &str| {
+            percent_decode_str(value).decode_utf8().map_or_else(|_| value.to_owned(), Into::into)
+        };
         matched.params.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect()
     }
 }

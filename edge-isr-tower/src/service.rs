@@ -59,7 +59,8 @@ impl<S, F> Shared<S, F> {
     where
         F: RouteFacts,
     {
-        let recreate = || F::pattern(parts).map(|pattern| F::recreate(pattern, F::uri(parts))).unwrap_or_default();
+        let recreate =
+            || F::pattern(parts).map(|pattern| F::recreate(pattern, F::uri(parts))).unwrap_or_default();
         match &*self.plan {
             Plan::Inside(_) => recreate(),
             Plan::Around(_) if F::is_routed(parts) => {
@@ -91,7 +92,8 @@ pub struct IsrService<S, F> {
 
 impl<S, F> IsrService<S, F> {
     pub(crate) fn new(isr: Isr, plan: Arc<Plan>, let_through: Arc<[LetThrough]>, inner: S) -> Self {
-        let shared = Shared { isr, plan, let_through, inner: Mutex::new(inner), facts: std::marker::PhantomData };
+        let shared =
+            Shared { isr, plan, let_through, inner: Mutex::new(inner), facts: std::marker::PhantomData };
         Self { shared: Arc::new(shared) }
     }
 }
@@ -104,7 +106,10 @@ impl<S, F> Clone for IsrService<S, F> {
 
 impl<S, F> fmt::Debug for IsrService<S, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IsrService").field("isr", &self.shared.isr).field("plan", &self.shared.plan).finish_non_exhaustive()
+        f.debug_struct("IsrService")
+            .field("isr", &self.shared.isr)
+            .field("plan", &self.shared.plan)
+            .finish_non_exhaustive()
     }
 }
 
@@ -197,7 +202,10 @@ impl<S, F> IsrService<S, F> {
         if matches!(*shared.plan, Plan::Around(_)) {
             edge::strip(&mut parts.headers, false);
         }
-        ResponseFuture::pass(shared.inner().oneshot(Request::from_parts(parts, body)), Some(self.status(forward, reason)))
+        ResponseFuture::pass(
+            shared.inner().oneshot(Request::from_parts(parts, body)),
+            Some(self.status(forward, reason)),
+        )
     }
 
     fn status(&self, forward: Forward, reason: Reason) -> HeaderValue {
@@ -206,7 +214,11 @@ impl<S, F> IsrService<S, F> {
     }
 
     /// Neither `GET` nor `HEAD`. Around a router, what succeeds invalidates its URL (RFC 9111 §4.4).
-    fn not_a_read<ReqBody, ResBody>(&self, mut parts: request::Parts, body: ReqBody) -> ResponseFuture<S, ReqBody, ResBody>
+    fn not_a_read<ReqBody, ResBody>(
+        &self,
+        mut parts: request::Parts,
+        body: ReqBody,
+    ) -> ResponseFuture<S, ReqBody, ResBody>
     where
         S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
         S::Future: Send + 'static,
@@ -256,7 +268,11 @@ impl<S, F> IsrService<S, F> {
 
     /// A worker's request for a page, or one that is part of a render of ours.
     #[cold]
-    fn special<ReqBody, ResBody>(&self, mut parts: request::Parts, body: ReqBody) -> ResponseFuture<S, ReqBody, ResBody>
+    fn special<ReqBody, ResBody>(
+        &self,
+        mut parts: request::Parts,
+        body: ReqBody,
+    ) -> ResponseFuture<S, ReqBody, ResBody>
     where
         S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
         S::Future: Send + 'static,
@@ -271,7 +287,9 @@ impl<S, F> IsrService<S, F> {
         let Ok((pattern, route)) = found else {
             return ResponseFuture::pass(shared.inner().oneshot(Request::from_parts(parts, body)), None);
         };
-        if let Some(context) = parts.extensions.get::<IsrContext>().filter(|context| context.is_active()).cloned() {
+        if let Some(context) =
+            parts.extensions.get::<IsrContext>().filter(|context| context.is_active()).cloned()
+        {
             // Inert within a render of ours; what this layer would have said goes to the page in progress.
             let (_, params) = shared.facts_of(&parts);
             let (tags, missing) = route.tags.fill(&params);
@@ -282,7 +300,8 @@ impl<S, F> IsrService<S, F> {
             }
             return ResponseFuture::pass(shared.inner().oneshot(Request::from_parts(parts, body)), None);
         }
-        let ours = parts.extensions.get::<Ticket>().is_some_and(|ticket| *ticket.key().scope().route == *pattern);
+        let ours =
+            parts.extensions.get::<Ticket>().is_some_and(|ticket| *ticket.key().scope().route == *pattern);
         match parts.extensions.remove::<Ticket>() {
             Some(ticket) if ours => {
                 let order = Order::new(shared, ticket.key().clone(), &route, &parts);

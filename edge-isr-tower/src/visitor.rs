@@ -89,9 +89,13 @@ impl<S, F> Visitor<S, F> {
         match outcome {
             Outcome::Page(page) => self.hand_out(&page, true, None),
             Outcome::Unshareable(reason) => Landed::Alone(reason),
-            Outcome::Failed => self.spare(Reason::RenderFailed).map_or(Landed::Alone(Reason::RenderFailed), Landed::Answer),
+            Outcome::Failed => {
+                self.spare(Reason::RenderFailed).map_or(Landed::Alone(Reason::RenderFailed), Landed::Answer)
+            }
             // One more render is tried for all; its panic is the answer.
-            Outcome::Panicked if panicked => self.failed(StatusCode::INTERNAL_SERVER_ERROR, Reason::RenderPanicked),
+            Outcome::Panicked if panicked => {
+                self.failed(StatusCode::INTERNAL_SERVER_ERROR, Reason::RenderPanicked)
+            }
             Outcome::Panicked => Landed::Again(Reason::RenderPanicked),
             Outcome::TimedOut => self.failed(StatusCode::GATEWAY_TIMEOUT, Reason::RenderTimeout),
             Outcome::Abandoned => Landed::Again(Reason::ShuttingDown),
@@ -129,7 +133,10 @@ impl<S, F> Visitor<S, F> {
     }
 
     /// Renders for this visitor only; what comes of it is still stored if it may be.
-    pub(crate) async fn alone<ReqBody, ResBody>(self, reason: Reason) -> Result<Response<IsrBody<ResBody>>, S::Error>
+    pub(crate) async fn alone<ReqBody, ResBody>(
+        self,
+        reason: Reason,
+    ) -> Result<Response<IsrBody<ResBody>>, S::Error>
     where
         S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
         S::Future: Send + 'static,
@@ -163,7 +170,12 @@ impl<S, F> Visitor<S, F> {
     }
 
     /// An answer from a page that was rendered for this request or for one it waited with.
-    fn answer_from<B>(&self, given: &HandOut, collapsed: bool, unstored: Option<Reason>) -> Response<IsrBody<B>> {
+    fn answer_from<B>(
+        &self,
+        given: &HandOut,
+        collapsed: bool,
+        unstored: Option<Reason>,
+    ) -> Response<IsrBody<B>> {
         let isr = &self.shared.isr;
         let status = CacheStatus {
             forward: Some(self.missed.forward),
@@ -190,8 +202,11 @@ impl<S, F> Visitor<S, F> {
         let given = self.shared.isr.stand_in(self.missed.spare.as_ref()?)?;
         self.shared.isr.count(because);
         self.shared.isr.count(Reason::StaleIfError);
-        let status =
-            CacheStatus { forward: Some(self.missed.forward), detail: Some(Reason::StaleIfError), ..CacheStatus::default() };
+        let status = CacheStatus {
+            forward: Some(self.missed.forward),
+            detail: Some(Reason::StaleIfError),
+            ..CacheStatus::default()
+        };
         let selection = self.select(&given.page);
         let response = self.shared.isr.answer_as(&given.page, &selection, given.now, status, given.overtaken);
         Some(response.map(IsrBody::stored))
@@ -230,7 +245,11 @@ impl<S, F> Visitor<S, F> {
             return Landed::Answer(response);
         }
         let mut response = made(code);
-        let status = CacheStatus { forward: Some(self.missed.forward), detail: Some(reason), ..CacheStatus::default() };
+        let status = CacheStatus {
+            forward: Some(self.missed.forward),
+            detail: Some(reason),
+            ..CacheStatus::default()
+        };
         let headers = response.headers_mut();
         headers.append(CACHE_STATUS, status.to_value(self.shared.isr.name()));
         forbid_caching(headers);

@@ -14,8 +14,8 @@ use crate::clock::Moment;
 use crate::hash::IdentityState;
 use crate::model::implicit;
 use crate::model::key::{self, CacheKey, Scope};
-use crate::model::written;
 use crate::model::tag::{Tag, TagId, TagSet, ancestors};
+use crate::model::written;
 
 /// How many rows one call walks at most, so that a listing never holds the lock for long.
 const STRETCH: usize = 128;
@@ -51,7 +51,9 @@ impl Row {
     /// Whether the page carries the tag, explicitly, below it, or by being what it is.
     fn carries(&self, tag: &str, build: Option<&str>) -> bool {
         if !tag.starts_with('~') {
-            return self.tags().any(|own| own.strip_prefix(tag).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')));
+            return self.tags().any(|own| {
+                own.strip_prefix(tag).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+            });
         }
         let mut found = false;
         key::read(&self.scope, self.tail(), |key| implicit::each(key, build, |own| found |= own == tag));
@@ -161,7 +163,9 @@ impl Index {
     /// Forgets a page.
     pub fn unbind(&mut self, key: &CacheKey) {
         let rows = &self.rows;
-        let found = self.by_url.find_entry(url_hash(key), |&at| rows[at as usize].as_ref().is_some_and(|row| row.is(key)));
+        let found = self
+            .by_url
+            .find_entry(url_hash(key), |&at| rows[at as usize].as_ref().is_some_and(|row| row.is(key)));
         if let Ok(entry) = found {
             let (at, _) = entry.remove();
             self.drop_row(at);
@@ -188,7 +192,9 @@ impl Index {
         for _ in 0..2 {
             self.hand = if self.hand + 1 < self.rows.len() { self.hand + 1 } else { 0 };
             let Some(Some(row)) = self.rows.get(self.hand) else { continue };
-            if row.expires <= now && let Some(key) = row.key() {
+            if row.expires <= now
+                && let Some(key) = row.key()
+            {
                 self.unbind(&key);
             }
         }
@@ -197,7 +203,9 @@ impl Index {
     /// The explicit tags of a page.
     #[must_use]
     pub fn tags_of(&self, key: &CacheKey) -> Option<TagSet> {
-        let at = self.by_url.find(url_hash(key), |&at| self.rows[at as usize].as_ref().is_some_and(|row| row.is(key)))?;
+        let at = self
+            .by_url
+            .find(url_hash(key), |&at| self.rows[at as usize].as_ref().is_some_and(|row| row.is(key)))?;
         let row = self.rows[*at as usize].as_ref()?;
         Some(row.tags().filter_map(|tag| Tag::parse(tag).ok()).collect())
     }
@@ -253,8 +261,12 @@ impl Index {
         if self.below.contains_key(&hash) {
             return None;
         }
-        let rows: Vec<u32> =
-            self.of_url(hash).filter(|(_, row)| row.carries(tag, None)).map(|(at, _)| at).take(limit + 1).collect();
+        let rows: Vec<u32> = self
+            .of_url(hash)
+            .filter(|(_, row)| row.carries(tag, None))
+            .map(|(at, _)| at)
+            .take(limit + 1)
+            .collect();
         (rows.len() <= limit).then_some(rows)
     }
 

@@ -161,7 +161,10 @@ impl Ledger {
         let middle = ages.len() / 2;
         let (_, &mut median, _) = ages.select_nth_unstable(middle);
         let is_old = |entry: &Entry| entry.at <= median || now.since(entry.at) > self.horizon;
-        let dropped = shard.values().filter(|entry| is_old(entry)).fold(Mark::default(), |most, entry| most.max(entry.mark));
+        let dropped = shard
+            .values()
+            .filter(|entry| is_old(entry))
+            .fold(Mark::default(), |most, entry| most.max(entry.mark));
         self.floor_soft.fetch_max(dropped.soft, AcqRel);
         self.floor_hard.fetch_max(dropped.hard, AcqRel);
         shard.retain(|_, entry| !is_old(entry));

@@ -4,7 +4,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AGE, CACHE_CONTROL, CONTENT_LENGTH, ETAG, EXPIRES, HeaderMap, HeaderName, HeaderValue, PRAGMA};
+use http::header::{
+    AGE, CACHE_CONTROL, CONTENT_LENGTH, ETAG, EXPIRES, HeaderMap, HeaderName, HeaderValue, PRAGMA,
+};
 use http::{StatusCode, response};
 use sha2::{Digest, Sha256};
 
@@ -92,7 +94,8 @@ impl Isr {
                 storable::strip_hop_by_hop(&mut parts.headers);
                 let len: usize = body.iter().map(Bytes::len).sum();
                 parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
-                let page = self.assemble(permit, rules, Lifetime::default(), &mut parts, &body, &TagSet::default());
+                let page =
+                    self.assemble(permit, rules, Lifetime::default(), &mut parts, &body, &TagSet::default());
                 self.0.counters.count(Reason::Status);
                 return Admitted::Page(Arc::new(page), Some(Reason::Status));
             }
@@ -111,11 +114,18 @@ impl Isr {
         Admitted::Page(page, kept)
     }
 
-    fn may_store(&self, rules: &Rules, parts: &response::Parts, body: &[Bytes], sealed: &Sealed) -> Result<Lifetime, Reason> {
+    fn may_store(
+        &self,
+        rules: &Rules,
+        parts: &response::Parts,
+        body: &[Bytes],
+        sealed: &Sealed,
+    ) -> Result<Lifetime, Reason> {
         storable::head(parts, rules)?;
         let len: usize = body.iter().map(Bytes::len).sum();
         storable::body(parts, len, rules)?;
-        let head: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        let head: usize =
+            parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         if head > self.0.limits.head_bytes {
             return Err(Reason::HeadTooLarge);
         }
@@ -146,7 +156,15 @@ impl Isr {
     }
 
     /// Puts on what every page leaves with.
-    fn dress(&self, headers: &mut HeaderMap, rules: &Rules, lifetime: &Lifetime, key: &CacheKey, tags: &TagSet, body: &[Bytes]) {
+    fn dress(
+        &self,
+        headers: &mut HeaderMap,
+        rules: &Rules,
+        lifetime: &Lifetime,
+        key: &CacheKey,
+        tags: &TagSet,
+        body: &[Bytes],
+    ) {
         storable::strip_hop_by_hop(headers);
         for name in [AGE, EXPIRES, PRAGMA] {
             headers.remove(name);
@@ -157,7 +175,9 @@ impl Isr {
             headers.insert(ETAG, etag(body));
         }
         let mut freshness = match key.scope().audience {
-            Audience::Public => HeaderValue::from_str(&cache_control::write(lifetime, rules.browser_max_age)).ok(),
+            Audience::Public => {
+                HeaderValue::from_str(&cache_control::write(lifetime, rules.browser_max_age)).ok()
+            }
             Audience::Draft => Some(cache_control::PRIVATE),
         };
         for header in &self.0.tag_headers {
@@ -170,7 +190,11 @@ impl Isr {
                 _ => {
                     // A cache that can't be told to forget a page must not keep it.
                     freshness = Some(cache_control::NO_FRESHNESS);
-                    self.note(Reason::TooManyTags, &key.scope().route, "the tag header is too long for a CDN: use fewer tags");
+                    self.note(
+                        Reason::TooManyTags,
+                        &key.scope().route,
+                        "the tag header is too long for a CDN: use fewer tags",
+                    );
                 }
             }
         }
@@ -193,8 +217,11 @@ impl Isr {
         let own: Vec<Bytes> = head.own().cloned().collect();
         let snapshot = permit.snapshot();
         #[cfg(feature = "twins")]
-        let snapshot =
-            if self.lacks(crate::testing::Twin::LateSnapshot) { self.0.graph.ledger().snapshot() } else { snapshot };
+        let snapshot = if self.lacks(crate::testing::Twin::LateSnapshot) {
+            self.0.graph.ledger().snapshot()
+        } else {
+            snapshot
+        };
         let birth = Birth { snapshot, at: self.0.clock.now(), lifetime, loss: rules.loss };
         Page::new(key, birth, self.0.heads.of(head), &own, tags, self.ids(key, tags, false), body)
     }
@@ -233,7 +260,11 @@ impl Isr {
         self.0.passed.remove(&key.hash());
         let expires: Moment = now.after(page.birth().lifetime.total());
         if !self.0.graph.with_index(|index| index.bind(key, tags, now, expires)) {
-            self.note(Reason::IndexFull, "index", "raise `limits.index_rows`; until then lists of URLs are incomplete");
+            self.note(
+                Reason::IndexFull,
+                "index",
+                "raise `limits.index_rows`; until then lists of URLs are incomplete",
+            );
         }
         None
     }
@@ -251,7 +282,8 @@ fn etag(body: &[Bytes]) -> HeaderValue {
     // Six bits a character, in the alphabet of RFC 4648 §5.
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     for chunk in digest[..16].chunks(3) {
-        let bits = chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        let bits =
+            chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
         for place in 0..=chunk.len() {
             text.push(char::from(ALPHABET[(bits >> (18 - 6 * place) & 63) as usize]));
         }

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use super::admit::TagHeader;
 use super::busy::Busy;
 use super::counters::Counters;
-use super::admit::TagHeader;
 use super::flight::Flights;
 use super::health::Notes;
 use super::hosts::Hosts;
-use super::sweeps::Sweeps;
 use super::limits::Limits;
 use super::receipt::Signer;
+use super::sweeps::Sweeps;
 use super::{Inner, Isr};
 use crate::clock::{Clock, SystemClock};
 use crate::connector::Connector;
@@ -225,7 +225,9 @@ impl Builder {
             heads: Heads::new(4096),
             passed: quick_cache::sync::Cache::new(16 * 1024),
             flights: Arc::new(Flights::new(limits.waiters_per_key, Arc::clone(&busy))),
-            renders: Arc::new(tokio::sync::Semaphore::new(limits.renders.min(tokio::sync::Semaphore::MAX_PERMITS))),
+            renders: Arc::new(tokio::sync::Semaphore::new(
+                limits.renders.min(tokio::sync::Semaphore::MAX_PERMITS),
+            )),
             signer: Signer::new(&key, hosts.all_https()),
             queue: self.queue.unwrap_or_else(|| Arc::new(MemoryQueue::new(limits.jobs))),
             sweeps: Sweeps::default(),
@@ -263,8 +265,9 @@ fn check_name(name: &str) -> Result<(), ConfigError> {
 
 fn random<const N: usize>() -> Result<[u8; N], ConfigError> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| malformed("receipt_key", "random", &format!("the system gives no randomness: {error}")))?;
+    getrandom::fill(&mut bytes).map_err(|error| {
+        malformed("receipt_key", "random", &format!("the system gives no randomness: {error}"))
+    })?;
     Ok(bytes)
 }
 
@@ -274,7 +277,7 @@ fn executable_hash() -> Result<String, ConfigError> {
         let digest = Sha256::digest(std::fs::read(path)?);
         Ok(digest[..16].iter().map(|byte| format!("{byte:02x}")).collect())
     };
-    std::env::current_exe()
-        .and_then(|path| hash(&path))
-        .map_err(|error| malformed("build_id", "executable", &format!("it can't be read ({error}); name one with `build_id`")))
+    std::env::current_exe().and_then(|path| hash(&path)).map_err(|error| {
+        malformed("build_id", "executable", &format!("it can't be read ({error}); name one with `build_id`"))
+    })
 }

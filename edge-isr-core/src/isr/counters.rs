@@ -56,7 +56,8 @@ impl Counters {
     }
 
     pub(crate) fn read(&self, pages: usize, bytes: u64) -> Stats {
-        let sum = |reason: &Reason| self.shards.iter().map(|shard| shard.0[*reason as usize].load(Relaxed)).sum();
+        let sum =
+            |reason: &Reason| self.shards.iter().map(|shard| shard.0[*reason as usize].load(Relaxed)).sum();
         Stats {
             counts: Reason::ALL.iter().map(sum).collect(),
             renders: self.renders.load(Relaxed),

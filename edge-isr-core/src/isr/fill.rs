@@ -75,7 +75,11 @@ impl Isr {
             }
             Ok(Ok(_)) => Ok(None),
             Ok(Err(_)) | Err(_) => {
-                self.note(Reason::StoreUnavailable, "page store", "pages are rendered instead; look after the store");
+                self.note(
+                    Reason::StoreUnavailable,
+                    "page store",
+                    "pages are rendered instead; look after the store",
+                );
                 Err(Reason::StoreUnavailable)
             }
         }
@@ -89,7 +93,9 @@ impl Isr {
     pub async fn forget(&self, key: &CacheKey) {
         if let Some(store) = &self.0.store {
             // Room, not truth: what stays there is judged when it is read.
-            let _ = tokio::time::timeout(self.0.limits.store_wait * 5, store.remove(std::slice::from_ref(key))).await;
+            let _ =
+                tokio::time::timeout(self.0.limits.store_wait * 5, store.remove(std::slice::from_ref(key)))
+                    .await;
         }
     }
 
@@ -100,9 +106,14 @@ impl Isr {
     /// The page may or may not have reached the store.
     pub async fn pass_on(&self, key: &CacheKey, page: &Arc<Page>) {
         if let Some(store) = &self.0.store {
-            let put = tokio::time::timeout(self.0.limits.store_wait * 5, store.put(key, Arc::clone(page))).await;
+            let put =
+                tokio::time::timeout(self.0.limits.store_wait * 5, store.put(key, Arc::clone(page))).await;
             if !matches!(put, Ok(Ok(_))) {
-                self.note(Reason::StoreUnavailable, "page store", "pages are rendered instead; look after the store");
+                self.note(
+                    Reason::StoreUnavailable,
+                    "page store",
+                    "pages are rendered instead; look after the store",
+                );
             }
         }
     }
@@ -134,7 +145,9 @@ impl Isr {
                 }
                 true
             }
-            Verdict::Dead => return Err(Miss { forward: Forward::Miss, reason: Reason::Overtaken, spare: None }),
+            Verdict::Dead => {
+                return Err(Miss { forward: Forward::Miss, reason: Reason::Overtaken, spare: None });
+            }
         };
         Ok(HandOut { page: Arc::clone(page), now, overtaken })
     }
@@ -157,7 +170,9 @@ impl Isr {
             Outcome::Panicked => Reason::RenderPanicked,
             Outcome::TimedOut => Reason::RenderTimeout,
             Outcome::Failed => Reason::RenderFailed,
-            Outcome::Page(..) | Outcome::Unshareable(_) | Outcome::Abandoned => return permit.finish(outcome),
+            Outcome::Page(..) | Outcome::Unshareable(_) | Outcome::Abandoned => {
+                return permit.finish(outcome);
+            }
         };
         self.0.counters.count(reason);
         permit.finish(outcome);

@@ -120,7 +120,9 @@ impl Flights {
 
     /// Whether a render of the key is in the air that can be joined.
     pub(crate) fn is_aloft(&self, key: &CacheKey) -> bool {
-        lock(self.shard(key)).get(&key.hash()).is_some_and(|flights| flights.iter().any(|flight| flight.key == *key))
+        lock(self.shard(key))
+            .get(&key.hash())
+            .is_some_and(|flights| flights.iter().any(|flight| flight.key == *key))
     }
 
     /// The right to render without anybody joining: for keys that are passed.

@@ -78,7 +78,11 @@ impl Graph {
     /// # Errors
     ///
     /// When it is neither an absolute `http` or `https` URL nor a path, or the mark could not be applied.
-    pub fn by_prefix(&self, prefix: &str, mode: Mode) -> impl Future<Output = Result<Receipt>> + Send + use<> {
+    pub fn by_prefix(
+        &self,
+        prefix: &str,
+        mode: Mode,
+    ) -> impl Future<Output = Result<Receipt>> + Send + use<> {
         let tags = split_url(prefix).map(|(host, path)| {
             let path = path.split(['?', '#']).next().unwrap_or("/");
             vec![implicit::prefix(host.as_deref().map_or(At::Anywhere, At::Host), path)]
@@ -101,7 +105,11 @@ impl Graph {
     /// # Errors
     ///
     /// When the mark could not be applied.
-    pub fn by_route(&self, pattern: &str, mode: Mode) -> impl Future<Output = Result<Receipt>> + Send + use<> {
+    pub fn by_route(
+        &self,
+        pattern: &str,
+        mode: Mode,
+    ) -> impl Future<Output = Result<Receipt>> + Send + use<> {
         self.apply(Ok(vec![implicit::route(pattern)]), mode)
     }
 
@@ -147,7 +155,11 @@ impl Graph {
         Ok(sets.flat_map(|set| set.iter().cloned().collect::<Vec<_>>()).collect())
     }
 
-    fn apply(&self, tags: Result<Vec<Tag>>, mode: Mode) -> impl Future<Output = Result<Receipt>> + Send + use<> {
+    fn apply(
+        &self,
+        tags: Result<Vec<Tag>>,
+        mode: Mode,
+    ) -> impl Future<Output = Result<Receipt>> + Send + use<> {
         let isr = self.isr.clone();
         async move { Ok(isr.invalidate(tags?, mode).await) }
     }
@@ -161,7 +173,10 @@ where
 {
     type Rejection = std::convert::Infallible;
 
-    async fn from_request_parts(_: &mut http::request::Parts, state: &S) -> std::result::Result<Self, Self::Rejection> {
+    async fn from_request_parts(
+        _: &mut http::request::Parts,
+        state: &S,
+    ) -> std::result::Result<Self, Self::Rejection> {
         Ok(axum_core::extract::FromRef::from_ref(state))
     }
 }

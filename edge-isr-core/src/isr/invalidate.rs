@@ -37,7 +37,11 @@ impl Isr {
         if inner.sweeps.has_worker() && !tags.is_empty() {
             inner.sweeps.push(Sweep { tags, seq, mode, purges: purges.clone(), _busy: inner.busy.begin() });
         } else if mode == Mode::Soft && !inner.connectors.is_empty() {
-            self.note(Reason::PurgeFailed, "worker", "no worker runs, so purges are sent before pages are rendered: spawn `isr.worker(app)`");
+            self.note(
+                Reason::PurgeFailed,
+                "worker",
+                "no worker runs, so purges are sent before pages are rendered: spawn `isr.worker(app)`",
+            );
             self.purge(&tags, mode, &purges).await;
         }
         Receipt::new(snapshot, urls, purges, inner.signer.cookie(snapshot, inner.clock.wall()))
@@ -96,5 +100,8 @@ pub(crate) fn absolute(key: &CacheKey) -> String {
 }
 
 pub(crate) fn no_url(url: &str) -> Error {
-    Error::rejected(format!("`{}` is neither an absolute http(s) URL nor a path", url.split('?').next().unwrap_or(url)))
+    Error::rejected(format!(
+        "`{}` is neither an absolute http(s) URL nor a path",
+        url.split('?').next().unwrap_or(url)
+    ))
 }

@@ -94,11 +94,15 @@ impl Isr {
         let owed = if verdict == Verdict::Stale(Staleness::Invalidated) { owed() } else { 0 };
         match decide(verdict, &birth.lifetime, page.age(now), birth.snapshot.seq, owed) {
             Decision::Serve => LookUp::Fresh(Hit { page, now, applied, staleness: None }),
-            Decision::ServeStale(staleness) => LookUp::Stale(Hit { page, now, applied, staleness: Some(staleness) }),
+            Decision::ServeStale(staleness) => {
+                LookUp::Stale(Hit { page, now, applied, staleness: Some(staleness) })
+            }
             Decision::Render { spare } => {
                 let (forward, reason) = match verdict {
                     Verdict::Dead => (Forward::Miss, Reason::Dead),
-                    Verdict::Fresh | Verdict::Stale(_) if owed > birth.snapshot.seq => (Forward::Stale, Reason::Receipt),
+                    Verdict::Fresh | Verdict::Stale(_) if owed > birth.snapshot.seq => {
+                        (Forward::Stale, Reason::Receipt)
+                    }
                     Verdict::Fresh | Verdict::Stale(_) => (Forward::Stale, Reason::Expired),
                 };
                 if verdict == Verdict::Dead
@@ -144,7 +148,8 @@ impl Isr {
         };
         self.0.counters.count(reason);
         hit.page.visit();
-        let status = CacheStatus { detail: (reason != Reason::Hit).then_some(reason), ..CacheStatus::default() };
+        let status =
+            CacheStatus { detail: (reason != Reason::Hit).then_some(reason), ..CacheStatus::default() };
         self.answer_as(&hit.page, selection, hit.now, status, overtaken)
     }
 

@@ -19,14 +19,19 @@ impl Isr {
     /// Tells every connector, within its limits and a bounded wait.
     pub(crate) async fn purge(&self, tags: &[Tag], mode: Mode, purges: &Purges) {
         for connector in &self.0.connectors {
-            let said = tokio::time::timeout(self.0.limits.purge_wait, self.purge_one(connector, tags, mode)).await;
+            let said =
+                tokio::time::timeout(self.0.limits.purge_wait, self.purge_one(connector, tags, mode)).await;
             let state = match said {
                 Ok(Ok(())) => PurgeState::Confirmed,
                 Ok(Err(error)) => PurgeState::Failed(chain(&error)),
                 Err(_) => PurgeState::Failed("no answer in time".to_owned()),
             };
             if state != PurgeState::Confirmed {
-                self.note(Reason::PurgeFailed, connector.name(), "the cache in front may serve old pages until they age out");
+                self.note(
+                    Reason::PurgeFailed,
+                    connector.name(),
+                    "the cache in front may serve old pages until they age out",
+                );
             }
             purges.set(connector.name(), state);
         }
@@ -34,7 +39,8 @@ impl Isr {
 
     async fn purge_one(&self, connector: &Arc<dyn Connector>, tags: &[Tag], mode: Mode) -> Result<()> {
         let limits = connector.limits();
-        let (own, explicit): (Vec<_>, Vec<_>) = tags.iter().cloned().partition(|tag| tag.as_str().starts_with('~'));
+        let (own, explicit): (Vec<_>, Vec<_>) =
+            tags.iter().cloned().partition(|tag| tag.as_str().starts_with('~'));
         let by_tag = if limits.tags > 0 { explicit.clone() } else { Vec::new() };
         let by_url = if limits.tags > 0 { own } else { tags.to_vec() };
         // What can't be listed in full is purged as a whole: never less than was invalidated.

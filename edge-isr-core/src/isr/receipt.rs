@@ -125,8 +125,11 @@ pub(crate) struct Signer {
 impl Signer {
     pub(crate) fn new(key: &[u8], secure: bool) -> Self {
         let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
-        let attributes =
-            if secure { "; Path=/; HttpOnly; SameSite=Lax; Secure" } else { "; Path=/; HttpOnly; SameSite=Lax" };
+        let attributes = if secure {
+            "; Path=/; HttpOnly; SameSite=Lax; Secure"
+        } else {
+            "; Path=/; HttpOnly; SameSite=Lax"
+        };
         Self { mac, attributes }
     }
 
@@ -164,7 +167,8 @@ impl Signer {
         let (seq, expiry) = rest.split_first_chunk::<8>()?;
         let expiry = u64::from_be_bytes(*expiry.first_chunk::<8>()?);
         let valid = version == VERSION && unix_seconds(now) <= expiry;
-        let snapshot = Snapshot { incarnation: Incarnation::from_bytes(*incarnation), seq: u64::from_be_bytes(*seq) };
+        let snapshot =
+            Snapshot { incarnation: Incarnation::from_bytes(*incarnation), seq: u64::from_be_bytes(*seq) };
         valid.then_some(snapshot)
     }
 }

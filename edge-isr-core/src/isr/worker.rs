@@ -215,7 +215,11 @@ impl Worker {
                 let _ = queue.drop_job(claim).await;
             }
             Ok(Refilled::Failed(_)) | Err(_) => {
-                self.isr.note(Reason::RefillFailed, route, "the last good page is kept; see why the handler fails");
+                self.isr.note(
+                    Reason::RefillFailed,
+                    route,
+                    "the last good page is kept; see why the handler fails",
+                );
                 let attempts = claim.attempts + 1;
                 if attempts < ATTEMPTS {
                     let _ = queue.retry(claim, self.isr.0.clock.wall() + BACKOFF * attempts).await;

@@ -50,7 +50,8 @@ fn note(found: &mut Prohibitions, directive: &[u8], argument: Option<&[u8]>) {
         found.no_cache = true;
     } else if is("max-age") || is("s-maxage") {
         // Nothing of ours depends on the number, but a field that can't be read can't be trusted.
-        found.malformed |= !argument.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit));
+        found.malformed |=
+            !argument.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit));
     }
 }
 
@@ -113,7 +114,8 @@ fn trim_start(bytes: &[u8]) -> &[u8] {
 
 /// RFC 9110 §5.6.2.
 const fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
 /// What an invalidated or overtaken answer leaves with: no cache downstream may keep it.
@@ -152,7 +154,14 @@ mod tests {
 
     #[test]
     fn v06_prohibitions_in_any_spelling() {
-        for line in ["private", "PRIVATE", "max-age=1,private", " , private ,", "private=\"set-cookie\"", "private=\"\""] {
+        for line in [
+            "private",
+            "PRIVATE",
+            "max-age=1,private",
+            " , private ,",
+            "private=\"set-cookie\"",
+            "private=\"\"",
+        ] {
             assert!(read(&[line]).private, "{line:?}");
         }
         assert!(read(&["public", "No-Store"]).no_store);
@@ -163,7 +172,18 @@ mod tests {
 
     #[test]
     fn b09_b10_what_cannot_be_read_is_said_to_be_malformed() {
-        for line in ["no-cache = \"x\"", "private=\" a", "=1", "a b", "max-age=-1", "max-age=1abc", "max-age=", "max-age", "max-age=1.5", "\u{1}"] {
+        for line in [
+            "no-cache = \"x\"",
+            "private=\" a",
+            "=1",
+            "a b",
+            "max-age=-1",
+            "max-age=1abc",
+            "max-age=",
+            "max-age",
+            "max-age=1.5",
+            "\u{1}",
+        ] {
             let mut headers = HeaderMap::new();
             let Ok(value) = HeaderValue::from_bytes(line.as_bytes()) else { continue };
             headers.insert(CACHE_CONTROL, value);
@@ -186,7 +206,14 @@ mod tests {
 
     #[test]
     fn ours_is_written_out() {
-        let lifetime = Lifetime { fresh: Duration::from_secs(300), while_revalidate: Duration::from_secs(3600), if_error: Duration::ZERO };
-        assert_eq!(write(&lifetime, Duration::ZERO), "public, max-age=0, s-maxage=300, stale-while-revalidate=3600");
+        let lifetime = Lifetime {
+            fresh: Duration::from_secs(300),
+            while_revalidate: Duration::from_secs(3600),
+            if_error: Duration::ZERO,
+        };
+        assert_eq!(
+            write(&lifetime, Duration::ZERO),
+            "public, max-age=0, s-maxage=300, stale-while-revalidate=3600"
+        );
     }
 }

@@ -133,7 +133,10 @@ mod tests {
             detail: Some(Reason::Absent),
             ..CacheStatus::default()
         };
-        assert_eq!(miss.to_value("edge-isr"), "edge-isr;fwd=uri-miss;fwd-status=200;stored;collapsed;detail=absent");
+        assert_eq!(
+            miss.to_value("edge-isr"),
+            "edge-isr;fwd=uri-miss;fwd-status=200;stored;collapsed;detail=absent"
+        );
     }
 
     #[test]

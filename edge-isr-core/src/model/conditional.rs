@@ -54,7 +54,9 @@ pub fn select(headers: &HeaderMap, is_head: bool, page: &Validators<'_>) -> Sele
     }
     match headers.get(RANGE) {
         // RFC 9110 §14.2: only GET has ranges.
-        Some(range) if !is_head && if_range(headers, page) => self::range(range.as_bytes(), page.len).unwrap_or(whole),
+        Some(range) if !is_head && if_range(headers, page) => {
+            self::range(range.as_bytes(), page.len).unwrap_or(whole)
+        }
         _ => whole,
     }
 }
@@ -149,7 +151,9 @@ mod tests {
 
     #[test]
     fn if_none_match_compares_weakly_and_reads_lists() {
-        for matching in ["\"abc\"", "W/\"abc\"", "\"x\", \"abc\"", "\"x\",W/\"abc\" , \"y\"", "*", " \"a,b\" , \"abc\""] {
+        for matching in
+            ["\"abc\"", "W/\"abc\"", "\"x\", \"abc\"", "\"x\",W/\"abc\" , \"y\"", "*", " \"a,b\" , \"abc\""]
+        {
             assert_eq!(ask(&[(IF_NONE_MATCH, matching)], false), Selection::NotModified, "{matching}");
         }
         for other in ["\"abd\"", "abc", "\"abc", "\"x\" abc", "", ",", "W/", "\"x\", abc, \"abc"] {

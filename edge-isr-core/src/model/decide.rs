@@ -22,7 +22,13 @@ pub enum Decision {
 /// Decides. `owed` is the sequence of the visitor's own receipt, zero without one: the bearer of a receipt
 /// does not get a softly invalidated page that is older than it.
 #[must_use]
-pub fn decide(verdict: Verdict, lifetime: &Lifetime, age: Duration, snapshot_seq: u64, owed: u64) -> Decision {
+pub fn decide(
+    verdict: Verdict,
+    lifetime: &Lifetime,
+    age: Duration,
+    snapshot_seq: u64,
+    owed: u64,
+) -> Decision {
     let staleness = match verdict {
         Verdict::Fresh => return Decision::Serve,
         // A hard invalidation is never answered with what it invalidated.
@@ -43,7 +49,11 @@ mod tests {
     const S: Duration = Duration::from_secs(1);
 
     fn life(swr: u64, sie: u64) -> Lifetime {
-        Lifetime { fresh: 10 * S, while_revalidate: Duration::from_secs(swr), if_error: Duration::from_secs(sie) }
+        Lifetime {
+            fresh: 10 * S,
+            while_revalidate: Duration::from_secs(swr),
+            if_error: Duration::from_secs(sie),
+        }
     }
 
     #[test]

@@ -46,9 +46,19 @@ impl HeadParts {
     /// From a head that is ready to be sent, but for `Age` and `Cache-Status`.
     #[must_use]
     pub fn take(status: StatusCode, mut headers: HeaderMap) -> Self {
-        let names =
-            [ETAG, CONTENT_LENGTH, LAST_MODIFIED, DATE, LOCATION, CONTENT_LOCATION, LINK, SURROGATE_KEY, CACHE_TAG];
-        let prior: Vec<&str> = headers.get_all(CACHE_STATUS).iter().filter_map(|line| line.to_str().ok()).collect();
+        let names = [
+            ETAG,
+            CONTENT_LENGTH,
+            LAST_MODIFIED,
+            DATE,
+            LOCATION,
+            CONTENT_LOCATION,
+            LINK,
+            SURROGATE_KEY,
+            CACHE_TAG,
+        ];
+        let prior: Vec<&str> =
+            headers.get_all(CACHE_STATUS).iter().filter_map(|line| line.to_str().ok()).collect();
         let prior = (!prior.is_empty()).then(|| prior.join(", ").into());
         // The places of these two are kept for the values of each answer.
         headers.remove(CACHE_STATUS);
@@ -96,7 +106,8 @@ impl HeadParts {
         }
         let mut in_304 = Vec::with_capacity(self.own.len());
         for (name, _) in self.own {
-            let kept = [ETAG, LAST_MODIFIED, DATE, CONTENT_LOCATION, SURROGATE_KEY, CACHE_TAG].contains(&name);
+            let kept =
+                [ETAG, LAST_MODIFIED, DATE, CONTENT_LOCATION, SURROGATE_KEY, CACHE_TAG].contains(&name);
             if kept {
                 not_modified.insert(name.clone(), PLACEHOLDER);
             }
@@ -155,7 +166,12 @@ impl Head {
 
     /// The complete head.
     #[must_use]
-    pub fn full(&self, age: HeaderValue, status: HeaderValue, own: impl Iterator<Item = Bytes>) -> Response<()> {
+    pub fn full(
+        &self,
+        age: HeaderValue,
+        status: HeaderValue,
+        own: impl Iterator<Item = Bytes>,
+    ) -> Response<()> {
         let mut response = self.full.clone();
         fill(response.headers_mut(), age, self.after_prior(status), own);
         response
@@ -163,7 +179,12 @@ impl Head {
 
     /// The head of a 304.
     #[must_use]
-    pub fn not_modified(&self, age: HeaderValue, status: HeaderValue, own: impl Iterator<Item = Bytes>) -> Response<()> {
+    pub fn not_modified(
+        &self,
+        age: HeaderValue,
+        status: HeaderValue,
+        own: impl Iterator<Item = Bytes>,
+    ) -> Response<()> {
         let mut response = self.not_modified.clone();
         let own = own.zip(&self.in_304).filter_map(|(value, kept)| kept.then_some(value));
         fill(response.headers_mut(), age, self.after_prior(status), own);
@@ -223,7 +244,13 @@ mod tests {
 
         let full = head.full(age(), status(), own.clone().into_iter());
         let get = |response: &Response<()>, name: &str| {
-            response.headers().get_all(name).iter().map(|v| v.to_str().unwrap().to_owned()).collect::<Vec<_>>().join("|")
+            response
+                .headers()
+                .get_all(name)
+                .iter()
+                .map(|v| v.to_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
+                .join("|")
         };
         for (name, value) in [
             ("age", "7"),

@@ -5,8 +5,8 @@
 
 use std::hash::Hasher as _;
 
-use super::key::KeyRef;
 use super::fold::encode_exact;
+use super::key::KeyRef;
 use super::tag::{MAX_TAG_BYTES, Tag};
 use crate::hash;
 
@@ -216,7 +216,9 @@ mod tests {
 
     #[test]
     fn a_url_tag_leads_to_the_hash_of_its_page() {
-        for (path, query) in [("/posts/1", None), ("/a%20b/%C3%B6", Some("x=%41")), ("/a%2fb", None), ("/", Some(""))] {
+        for (path, query) in
+            [("/posts/1", None), ("/a%20b/%C3%B6", Some("x=%41")), ("/a%2fb", None), ("/", Some(""))]
+        {
             let page = url_hash(path, query);
             for at in [At::Anywhere, At::Host("h:1")] {
                 assert_eq!(url_hash_of_tag(url(at, path, query).as_str()), Some(page), "{path}");

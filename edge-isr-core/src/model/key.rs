@@ -50,7 +50,8 @@ impl Scope {
     #[must_use]
     pub fn ids(&self, build: Option<&str>) -> &[TagId] {
         self.ids.get_or_init(|| {
-            let mut tags = vec![implicit::all(), implicit::host(&self.authority), implicit::route(&self.route)];
+            let mut tags =
+                vec![implicit::all(), implicit::host(&self.authority), implicit::route(&self.route)];
             tags.extend(build.map(implicit::build));
             tags.iter().map(|tag| TagId::of(tag.as_str())).collect()
         })
@@ -317,7 +318,14 @@ impl std::hash::Hash for CacheKey {
 impl fmt::Debug for CacheKey {
     /// Without the query and the dimensions, which may hold what a visitor typed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CacheKey({}://{}{:?} via {:?})", self.scope.scheme.as_str(), self.scope.authority, self.path(), self.scope.route)
+        write!(
+            f,
+            "CacheKey({}://{}{:?} via {:?})",
+            self.scope.scheme.as_str(),
+            self.scope.authority,
+            self.path(),
+            self.scope.route
+        )
     }
 }
 
@@ -362,7 +370,8 @@ mod tests {
 
     fn key(parts: &Parts) -> CacheKey {
         let (authority, route, tenant, path, query, values) = parts;
-        let dimensions: Vec<Dimension<'_>> = values.iter().map(|value| value.as_deref().map(Cow::Borrowed)).collect();
+        let dimensions: Vec<Dimension<'_>> =
+            values.iter().map(|value| value.as_deref().map(Cow::Borrowed)).collect();
         let key = KeyRef {
             scheme: Scheme::Http,
             authority,

@@ -71,7 +71,8 @@ impl Page {
         let body_len: usize = body.iter().map(Bytes::len).sum();
         let own_len: usize = own.iter().map(|value| value.len() + 2).sum();
         let tags_len: usize = tags.iter().map(|tag| tag.as_str().len() + 1).sum();
-        let mut buffer = Vec::with_capacity(key.tail().len() + own_len + tags_len.saturating_sub(1) + body_len);
+        let mut buffer =
+            Vec::with_capacity(key.tail().len() + own_len + tags_len.saturating_sub(1) + body_len);
         let end = |buffer: &Vec<u8>| u32::try_from(buffer.len()).unwrap_or(u32::MAX);
         buffer.extend_from_slice(key.tail());
         let tail_end = end(&buffer);
@@ -138,7 +139,8 @@ impl Page {
 
     /// The explicit tags, as text.
     pub fn tags(&self) -> impl Iterator<Item = &str> {
-        let text = std::str::from_utf8(&self.buffer[self.own_end as usize..self.tags_end as usize]).unwrap_or_default();
+        let text = std::str::from_utf8(&self.buffer[self.own_end as usize..self.tags_end as usize])
+            .unwrap_or_default();
         text.split(' ').filter(|tag| !tag.is_empty())
     }
 
@@ -173,7 +175,8 @@ impl Page {
         }
         let Birth { snapshot, lifetime, loss, .. } = &self.birth;
         let judged = verdict(*snapshot, lifetime, *loss, self.age(now), marks);
-        let untouched = marks.incarnation == snapshot.incarnation && marks.latest.soft.max(marks.latest.hard) <= snapshot.seq;
+        let untouched = marks.incarnation == snapshot.incarnation
+            && marks.latest.soft.max(marks.latest.hard) <= snapshot.seq;
         if untouched {
             // Pairs with the Acquire in `is_verified`. Never lowers, and never revives a killed page.
             self.verified.fetch_max(applied, Ordering::Release);
@@ -210,7 +213,12 @@ impl Page {
     /// What conditions and ranges are compared with.
     #[must_use]
     pub fn validators(&self) -> Validators<'_> {
-        let own = |name| self.head.own_position(name).and_then(|at| self.own_ranges().nth(at)).map(|range| &self.buffer[range]);
+        let own = |name| {
+            self.head
+                .own_position(name)
+                .and_then(|at| self.own_ranges().nth(at))
+                .map(|range| &self.buffer[range])
+        };
         Validators {
             etag: own(&ETAG),
             last_modified: own(&LAST_MODIFIED),
@@ -253,7 +261,14 @@ impl Page {
     }
 
     #[cold]
-    fn partial(&self, code: StatusCode, range: &str, body: Bytes, age: HeaderValue, status: HeaderValue) -> Response<Bytes> {
+    fn partial(
+        &self,
+        code: StatusCode,
+        range: &str,
+        body: Bytes,
+        age: HeaderValue,
+        status: HeaderValue,
+    ) -> Response<Bytes> {
         let mut response = self.head.full(age, status, self.own());
         *response.status_mut() = code;
         let headers = response.headers_mut();

@@ -162,7 +162,10 @@ impl Policy {
     }
 
     /// Whose page it is. A request without a tenant bypasses.
-    pub fn tenant(mut self, tenant: impl Fn(&request::Parts) -> Option<String> + Send + Sync + 'static) -> Self {
+    pub fn tenant(
+        mut self,
+        tenant: impl Fn(&request::Parts) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
         self.tenant = Some(Arc::new(tenant));
         self
     }
@@ -218,7 +221,10 @@ impl Policy {
     /// For a lifetime of zero, a dimension declared twice, a name that is none, a status that is never
     /// storable; the error names the setting and its bound.
     pub fn check(&self) -> Result<Rules, ConfigError> {
-        let windows = [("policy.stale_while_revalidate", self.while_revalidate), ("policy.stale_if_error", self.if_error)];
+        let windows = [
+            ("policy.stale_while_revalidate", self.while_revalidate),
+            ("policy.stale_if_error", self.if_error),
+        ];
         for (field, window) in [("policy.s_maxage", Some(self.s_maxage))].into_iter().chain(windows) {
             if window.is_some_and(|window| window.is_zero()) {
                 return Err(zero(field, "more than zero; leave it out for none"));
@@ -237,7 +243,10 @@ impl Policy {
         }
         unique("policy.query", &query)?;
         unique("policy.variant", self.variants.iter().map(|(name, _)| name))?;
-        unique("policy.status", &self.statuses.iter().map(|(status, _)| status.to_string()).collect::<Vec<_>>())?;
+        unique(
+            "policy.status",
+            &self.statuses.iter().map(|(status, _)| status.to_string()).collect::<Vec<_>>(),
+        )?;
         Ok(Rules {
             lifetime: Lifetime {
                 fresh: self.s_maxage,
@@ -292,7 +301,10 @@ mod tests {
             (Policy::new().variant("x", |_| None).variant("x", |_| None), "policy.variant"),
             (Policy::new().status(StatusCode::NO_CONTENT, Duration::from_secs(1)), "policy.status"),
             (Policy::new().status(StatusCode::NOT_FOUND, Duration::ZERO), "policy.status"),
-            (Policy::new().status(StatusCode::INTERNAL_SERVER_ERROR, Duration::from_secs(1)), "policy.status"),
+            (
+                Policy::new().status(StatusCode::INTERNAL_SERVER_ERROR, Duration::from_secs(1)),
+                "policy.status",
+            ),
             (Policy::new().max_body_bytes(0), "policy.max_body_bytes"),
         ];
         for (policy, field) in refused {
@@ -304,8 +316,15 @@ mod tests {
     #[test]
     fn a_status_of_its_own_has_no_stale_windows() {
         let minute = Duration::from_secs(60);
-        let rules = Policy::new().stale_while_revalidate(minute).status(StatusCode::NOT_FOUND, minute).check().unwrap();
-        assert_eq!(rules.lifetime_of(StatusCode::NOT_FOUND), Some(Lifetime { fresh: minute, ..Lifetime::default() }));
+        let rules = Policy::new()
+            .stale_while_revalidate(minute)
+            .status(StatusCode::NOT_FOUND, minute)
+            .check()
+            .unwrap();
+        assert_eq!(
+            rules.lifetime_of(StatusCode::NOT_FOUND),
+            Some(Lifetime { fresh: minute, ..Lifetime::default() })
+        );
         assert_eq!(rules.lifetime_of(StatusCode::OK).unwrap().while_revalidate, minute);
         assert_eq!(rules.lifetime_of(StatusCode::FOUND), None);
     }

@@ -57,7 +57,10 @@ impl Rules {
 
 impl fmt::Debug for Rules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rules").field("lifetime", &self.lifetime).field("vary", &self.vary).finish_non_exhaustive()
+        f.debug_struct("Rules")
+            .field("lifetime", &self.lifetime)
+            .field("vary", &self.vary)
+            .finish_non_exhaustive()
     }
 }
 
@@ -76,12 +79,18 @@ pub(super) fn check_status(status: StatusCode, fresh: Duration) -> Result<(), Co
     }
     match status.as_u16() {
         203 | 300..=303 | 307 | 308 | 404 | 410 | 451 => Ok(()),
-        _ => Err(malformed("policy.status", status.as_str(), "only 203, 300-303, 307, 308, 404, 410 and 451 may have a lifetime")),
+        _ => Err(malformed(
+            "policy.status",
+            status.as_str(),
+            "only 203, 300-303, 307, 308, 404, 410 and 451 may have a lifetime",
+        )),
     }
 }
 
 pub(super) fn check_parameter(name: &str) -> Result<(), ConfigError> {
-    if name.is_empty() || name.bytes().any(|byte| matches!(byte, b'&' | b'=' | b'#' | b'?') || byte <= b' ' || byte >= 0x7f) {
+    if name.is_empty()
+        || name.bytes().any(|byte| matches!(byte, b'&' | b'=' | b'#' | b'?') || byte <= b' ' || byte >= 0x7f)
+    {
         return Err(malformed("policy.query", name, "write the parameter's name as it stands in the URL"));
     }
     Ok(())
@@ -96,9 +105,12 @@ pub(super) fn check_vary(names: &[String]) -> Result<Box<[HeaderName]>, ConfigEr
             "cookie" | "authorization" => "requests with credentials bypass; use `variant` or `tenant`",
             "host" => "the host is part of every key",
             "accept-encoding" => "the cache answers it itself",
-            "range" | "if-none-match" | "if-modified-since" | "if-match" | "if-unmodified-since" | "if-range" => {
-                "conditions and ranges are answered from the page"
-            }
+            "range"
+            | "if-none-match"
+            | "if-modified-since"
+            | "if-match"
+            | "if-unmodified-since"
+            | "if-range" => "conditions and ranges are answered from the page",
             _ => {
                 declared.push(header);
                 continue;
@@ -110,7 +122,10 @@ pub(super) fn check_vary(names: &[String]) -> Result<Box<[HeaderName]>, ConfigEr
     Ok(declared.into())
 }
 
-pub(super) fn unique<'a>(field: &'static str, names: impl IntoIterator<Item = &'a String>) -> Result<(), ConfigError> {
+pub(super) fn unique<'a>(
+    field: &'static str,
+    names: impl IntoIterator<Item = &'a String>,
+) -> Result<(), ConfigError> {
     let mut seen = BTreeSet::new();
     for name in names {
         if !seen.insert(name) {

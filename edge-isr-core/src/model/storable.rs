@@ -80,7 +80,10 @@ fn vary(headers: &HeaderMap, rules: &Rules) -> Result<(), Reason> {
     for line in headers.get_all(VARY) {
         for name in line.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
             let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-            if name.is_empty() || is("accept-encoding") || rules.vary.iter().any(|declared| is(declared.as_str())) {
+            if name.is_empty()
+                || is("accept-encoding")
+                || rules.vary.iter().any(|declared| is(declared.as_str()))
+            {
                 continue;
             }
             return Err(match () {
@@ -95,7 +98,8 @@ fn vary(headers: &HeaderMap, rules: &Rules) -> Result<(), Reason> {
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {
-    let essence = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().split(|&byte| byte == b';').next());
+    let essence =
+        headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().split(|&byte| byte == b';').next());
     essence.is_some_and(|essence| essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
 }
 
@@ -116,7 +120,13 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
         .collect();
     let fixed = [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
-    let rare = ["keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "proxy-authentication-info"];
+    let rare = [
+        "keep-alive",
+        "proxy-connection",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-authentication-info",
+    ];
     for name in named.into_iter().chain(fixed).chain(rare.map(HeaderName::from_static)) {
         headers.remove(name);
     }
@@ -134,7 +144,9 @@ mod tests {
         for (name, value) in headers {
             response = response.header(*name, *value);
         }
-        let policy = Policy::new().vary(["accept-language"]).status(StatusCode::NOT_FOUND, std::time::Duration::from_secs(9));
+        let policy = Policy::new()
+            .vary(["accept-language"])
+            .status(StatusCode::NOT_FOUND, std::time::Duration::from_secs(9));
         head(&response.body(()).unwrap().into_parts().0, &policy.check().unwrap())
     }
 
@@ -168,7 +180,11 @@ mod tests {
         assert_eq!(judge(200, &[]), Ok(()));
         assert_eq!(judge(404, &[]), Ok(()));
         for status in [100, 201, 204, 301, 302, 304, 400, 403, 405, 410, 429, 500, 503] {
-            assert_eq!(judge(status, &[("cache-control", "public, max-age=60")]), Err(Reason::Status), "{status}");
+            assert_eq!(
+                judge(status, &[("cache-control", "public, max-age=60")]),
+                Err(Reason::Status),
+                "{status}"
+            );
         }
         assert_eq!(judge(206, &[]), Err(Reason::Partial));
     }
@@ -194,7 +210,9 @@ mod tests {
     #[test]
     fn b14_fields_of_the_connection_are_dropped() {
         let mut headers = HeaderMap::new();
-        for (name, value) in [("connection", "close, X-Foo"), ("x-foo", "1"), ("keep-alive", "1"), ("x-bar", "2")] {
+        for (name, value) in
+            [("connection", "close, X-Foo"), ("x-foo", "1"), ("keep-alive", "1"), ("x-bar", "2")]
+        {
             headers.insert(HeaderName::from_static(name), value.parse().unwrap());
         }
         strip_hop_by_hop(&mut headers);

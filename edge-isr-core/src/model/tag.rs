@@ -204,7 +204,8 @@ impl TagSet {
     /// carries this set is invalidated by, and what its tag header lists.
     #[must_use]
     pub fn with_ancestors(&self) -> Vec<&str> {
-        let mut all: Vec<&str> = self.0.iter().flat_map(|tag| tag.ancestors().chain([tag.as_str()])).collect();
+        let mut all: Vec<&str> =
+            self.0.iter().flat_map(|tag| tag.ancestors().chain([tag.as_str()])).collect();
         all.sort_unstable();
         all.dedup();
         all
@@ -300,7 +301,10 @@ mod tests {
     #[test]
     fn ancestors_end_at_segments() {
         assert_eq!(tag("a:b", "c").ancestors().collect::<Vec<_>>(), ["a", "a:b"]);
-        assert_eq!(Tag::reserved("~path:o:x:y".into()).ancestors().collect::<Vec<_>>(), ["~path:o", "~path:o:x"]);
+        assert_eq!(
+            Tag::reserved("~path:o:x:y".into()).ancestors().collect::<Vec<_>>(),
+            ["~path:o", "~path:o:x"]
+        );
         assert_eq!(Tag::reserved("~all".into()).ancestors().count(), 0);
     }
 }

@@ -59,8 +59,11 @@ mod tests {
     use super::super::snapshot::{Incarnation, Mark};
     use super::*;
 
-    const LIFE: Lifetime =
-        Lifetime { fresh: Duration::from_secs(10), while_revalidate: Duration::ZERO, if_error: Duration::ZERO };
+    const LIFE: Lifetime = Lifetime {
+        fresh: Duration::from_secs(10),
+        while_revalidate: Duration::ZERO,
+        if_error: Duration::ZERO,
+    };
 
     fn judge(seq: u64, soft: u64, hard: u64, age: u64, same: bool, loss: Loss) -> Verdict {
         let (one, two) = (Incarnation::from_bytes([1; 16]), Incarnation::from_bytes([2; 16]));

@@ -112,7 +112,11 @@ impl Queue for MemoryQueue {
         let mut jobs = lock(&self.jobs);
         let Some(entry) = jobs.held(&claim) else { return Ok(Finished::Lost) };
         if entry.want > rendered {
-            *entry = Entry { want: entry.want, attempts: 0, state: State::Ready { not_before: SystemTime::UNIX_EPOCH } };
+            *entry = Entry {
+                want: entry.want,
+                attempts: 0,
+                state: State::Ready { not_before: SystemTime::UNIX_EPOCH },
+            };
             return Ok(Finished::Again);
         }
         jobs.entries.remove(&claim.job.key);

@@ -50,9 +50,13 @@ impl MemoryPages {
             .weight_capacity(most_bytes)
             .build();
         let cache = match options {
-            Ok(options) => Cache::with_options(options, Bytes, IdentityState::default(), DefaultLifecycle::default()),
+            Ok(options) => {
+                Cache::with_options(options, Bytes, IdentityState::default(), DefaultLifecycle::default())
+            }
             // Only a missing setting can fail, and both are set.
-            Err(_) => Cache::with(items, most_bytes, Bytes, IdentityState::default(), DefaultLifecycle::default()),
+            Err(_) => {
+                Cache::with(items, most_bytes, Bytes, IdentityState::default(), DefaultLifecycle::default())
+            }
         };
         Self { cache, puts: (0..PUT_LOCKS).map(|_| Mutex::new(())).collect(), most_bytes }
     }

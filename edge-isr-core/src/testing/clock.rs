@@ -28,7 +28,10 @@ pub struct ManualClock {
 impl Default for ManualClock {
     fn default() -> Self {
         let second = 1_000_000_000;
-        Self { monotonic: Arc::new(AtomicU64::new(second)), wall: Arc::new(AtomicU64::new(1_800_000_000 * second)) }
+        Self {
+            monotonic: Arc::new(AtomicU64::new(second)),
+            wall: Arc::new(AtomicU64::new(1_800_000_000 * second)),
+        }
     }
 }
 
