@@ -254,12 +254,12 @@ mod tests {
 
     use super::*;
 
-    fn read(
-        policy: Policy,
-        request: http::request::Builder,
-    ) -> Result<(String, Option<String>, Vec<Option<String>>), Reason> {
+    /// Authority, query and dimensions of the key.
+    type Read = (String, Option<String>, Vec<Option<String>>);
+
+    fn read(policy: impl std::borrow::Borrow<Policy>, request: http::request::Builder) -> Result<Read, Reason> {
         let isr = Isr::builder().build().unwrap();
-        let rules = policy.check().unwrap();
+        let rules = policy.borrow().check().unwrap();
         let parts = request.body(()).unwrap().into_parts().0;
         let reading = Reading::of(&isr, &rules, "/", &parts.uri, &parts)?;
         let key = reading.key();
