@@ -12,7 +12,7 @@ use crate::clock::Moment;
 use crate::hash::IdentityState;
 use crate::model::snapshot::{Incarnation, Mark, Marks, Mode, Snapshot};
 use crate::model::tag::TagId;
-use crate::sync::{AtomicU64, Mutex, lock};
+use crate::sync::modelled::{AtomicU64, Mutex, lock};
 
 #[cfg(not(loom))]
 const SHARDS: usize = 256;

@@ -251,7 +251,8 @@ pub struct TagId(pub(crate) u64);
 
 impl TagId {
     /// The id of a tag's canonical text.
-    pub(crate) fn of(text: &str) -> Self {
+    #[must_use]
+    pub fn of(text: &str) -> Self {
         Self(hash::of(text.as_bytes()))
     }
 }
