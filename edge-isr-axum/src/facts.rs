@@ -2,10 +2,10 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{FromRequestParts, MatchedPath, OriginalUri, RawPathParams, Request};
+use axum::extract::{MatchedPath, OriginalUri, Request};
 use axum::response::Response;
 use axum::routing::any;
-use edge_isr_tower::RouteFacts;
+use edge_isr_tower::{RouteFacts, path_params};
 use futures_util::FutureExt;
 use http::{Extensions, Uri, request};
 use tower::ServiceExt;
@@ -35,31 +35,20 @@ impl RouteFacts for AxumFacts {
         // The pattern comes from a route that axum accepted, so it accepts it again.
         let router: Router = Router::new().without_v07_checks().route(pattern, any(hand_back));
         // Nothing in there waits: it is ready at the first poll.
-        match router.oneshot(request).now_or_never() {
-            Some(Ok(response)) => read(response),
-            _ => (Extensions::new(), Vec::new()),
-        }
+        let found = router.oneshot(request).now_or_never().and_then(Result::ok);
+        let found = found.and_then(|mut response| response.extensions_mut().remove::<Found>());
+        (found.map(|Found(extensions)| extensions).unwrap_or_default(), path_params(pattern, uri.path()))
     }
 }
 
 /// What the router put on the request.
 #[derive(Clone)]
-struct Found(Extensions, Vec<(String, String)>);
+struct Found(Extensions);
 
 async fn hand_back(request: Request) -> Response {
-    let (mut parts, _) = request.into_parts();
-    let params = RawPathParams::from_request_parts(&mut parts, &()).await;
-    let params = params.map(|params| params.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect());
     let mut response = Response::new(Body::empty());
-    response.extensions_mut().insert(Found(parts.extensions, params.unwrap_or_default()));
+    response.extensions_mut().insert(Found(request.into_parts().0.extensions));
     response
-}
-
-fn read(mut response: Response) -> (Extensions, Vec<(String, String)>) {
-    match response.extensions_mut().remove::<Found>() {
-        Some(Found(extensions, params)) => (extensions, params),
-        None => (Extensions::new(), Vec::new()),
-    }
 }
 
 #[cfg(test)]
@@ -76,10 +65,10 @@ mod tests {
     }
 
     #[test]
-    fn parameters_that_cannot_be_read_are_none() {
-        for (pattern, uri) in [("/p/{id}", "/p/%ff"), ("/p/{id}", "/q"), ("/:p", "/x")] {
-            let (_, params) = AxumFacts::recreate(pattern, &Uri::from_static(uri));
-            assert!(params.is_empty(), "{pattern} {uri}");
-        }
+    fn parameters_that_are_no_text_stay_encoded() {
+        let params = |pattern, uri| AxumFacts::recreate(pattern, &Uri::from_static(uri)).1;
+        assert_eq!(params("/p/{id}", "/p/%ff"), [("id".to_owned(), "%ff".to_owned())]);
+        assert!(params("/p/{id}", "/q").is_empty());
+        assert!(params("/:p", "/x").is_empty());
     }
 }

@@ -36,4 +36,5 @@ pub use future::ResponseFuture;
 pub use layer::{Around, IsrLayer};
 pub use origin::IsrExt;
 pub use path_tag::{PathTag, PathTags, path_tag};
+pub use routes::path_params;
 pub use service::IsrService;

@@ -111,7 +111,7 @@ where
     ResBody::Error: Into<BoxError>,
 {
     let owed = shared.isr.owed(reading::receipt(&parts.headers));
-    let mut visitor = Visitor { shared, order, missed, parts, owed };
+    let mut visitor = Visitor { shared, order, missed, parts, owed, has_followed: false };
     if visitor.shared.isr.is_passed(&visitor.order.key) {
         return visitor.alone(Reason::Pass).await;
     }
@@ -123,6 +123,7 @@ where
             Boarding::Lead(permit) => visitor.lead(permit).await?,
             Boarding::Full => Landed::Alone(Reason::Busy),
             Boarding::Follow(follower) => {
+                visitor.has_followed = true;
                 let wait = isr.limits().collapse_wait;
                 match tokio::time::timeout(wait, follower.outcome()).await {
                     Ok(outcome) => visitor.follow(outcome, panicked),

@@ -257,7 +257,10 @@ mod tests {
     /// Authority, query and dimensions of the key.
     type Read = (String, Option<String>, Vec<Option<String>>);
 
-    fn read(policy: impl std::borrow::Borrow<Policy>, request: http::request::Builder) -> Result<Read, Reason> {
+    fn read(
+        policy: impl std::borrow::Borrow<Policy>,
+        request: http::request::Builder,
+    ) -> Result<Read, Reason> {
         let isr = Isr::builder().build().unwrap();
         let rules = policy.borrow().check().unwrap();
         let parts = request.body(()).unwrap().into_parts().0;

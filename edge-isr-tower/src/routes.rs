@@ -60,12 +60,30 @@ impl Table {
 
     /// The parameters of a path, percent-decoded once; what is not UTF-8 stays encoded.
     pub(crate) fn params(&self, path: &str) -> Vec<(String, String)> {
-        let Ok(matched) = self.router.at(path) else { return Vec::new() };
-        let decode = |value: &str| {
-            percent_decode_str(value).decode_utf8().map_or_else(|_| value.to_owned(), Into::into)
-        };
-        matched.params.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect()
+        params_of(&self.router, path)
     }
+}
+
+fn params_of(router: &matchit::Router<usize>, path: &str) -> Vec<(String, String)> {
+    let Ok(matched) = router.at(path) else {
+        return Vec::new();
+    };
+    let decode =
+        |value: &str| percent_decode_str(value).decode_utf8().map_or_else(|_| value.to_owned(), Into::into);
+    matched.params.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect()
+}
+
+/// The parameters of a path under one pattern, percent-decoded once; what is not UTF-8 stays encoded. None
+/// when the pattern does not match.
+///
+/// ```
+/// let params = edge_isr_tower::path_params("/posts/{id}", "/posts/a%20b");
+/// assert_eq!(params, [("id".to_owned(), "a b".to_owned())]);
+/// ```
+#[must_use]
+pub fn path_params(pattern: &str, path: &str) -> Vec<(String, String)> {
+    let mut router = matchit::Router::new();
+    router.insert(pattern, 0).map_or_else(|_| Vec::new(), |()| params_of(&router, path))
 }
 
 #[cfg(test)]

@@ -27,6 +27,8 @@ pub(crate) struct Visitor<S, F> {
     pub(crate) missed: Miss,
     pub(crate) parts: request::Parts,
     pub(crate) owed: u64,
+    /// Whether they waited for somebody else's render before.
+    pub(crate) has_followed: bool,
 }
 
 /// What one flight meant for the visitor.
@@ -59,11 +61,7 @@ impl<S, F> Visitor<S, F> {
             Led::Page(page, kept) => Ok(self.led(&page, kept)),
             Led::Own(response, reason) => Ok(Landed::Answer(self.own(response, reason))),
             Led::Failed(error) => self.spare(Reason::RenderFailed).map(Landed::Answer).ok_or(error),
-            Led::Panicked(panic) => match self.spare(Reason::RenderPanicked) {
-                Some(response) => Ok(Landed::Answer(response)),
-                // In the leader, as if the layer were not there: the application's own guard catches it.
-                None => std::panic::resume_unwind(panic),
-            },
+            Led::Panicked(panic) => Ok(self.panicked(panic)),
             Led::TimedOut => Ok(self.failed(StatusCode::GATEWAY_TIMEOUT, Reason::RenderTimeout)),
             Led::Refused => Ok(self.failed(StatusCode::SERVICE_UNAVAILABLE, Reason::Busy)),
             Led::Abandoned => Ok(Landed::Alone(Reason::ShuttingDown)),
@@ -132,6 +130,18 @@ impl<S, F> Visitor<S, F> {
         }
     }
 
+    /// The handler's panic. It goes on in the request that caused the render, as if the layer were not there,
+    /// so that the application's own guard catches it; whoever only waited is answered.
+    fn panicked<B>(&self, panic: Box<dyn std::any::Any + Send>) -> Landed<B> {
+        match self.spare(Reason::RenderPanicked) {
+            Some(response) => Landed::Answer(response),
+            None if self.has_followed => {
+                self.failed(StatusCode::INTERNAL_SERVER_ERROR, Reason::RenderPanicked)
+            }
+            None => std::panic::resume_unwind(panic),
+        }
+    }
+
     /// Renders for this visitor only; what comes of it is still stored if it may be.
     pub(crate) async fn alone<ReqBody, ResBody>(
         self,
@@ -158,7 +168,7 @@ impl<S, F> Visitor<S, F> {
             }
             Led::Own(response, reason) => return Ok(self.own(response, reason)),
             Led::Failed(error) => return self.spare(Reason::RenderFailed).ok_or(error),
-            Led::Panicked(panic) => std::panic::resume_unwind(panic),
+            Led::Panicked(panic) => self.panicked(panic),
             Led::TimedOut => self.failed(StatusCode::GATEWAY_TIMEOUT, Reason::RenderTimeout),
             Led::Refused => self.failed(StatusCode::SERVICE_UNAVAILABLE, Reason::Busy),
             Led::Abandoned => self.failed(StatusCode::SERVICE_UNAVAILABLE, Reason::ShuttingDown),

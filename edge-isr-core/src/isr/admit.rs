@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    AGE, CACHE_CONTROL, CONTENT_LENGTH, ETAG, EXPIRES, HeaderMap, HeaderName, HeaderValue, PRAGMA,
+    AGE, CACHE_CONTROL, CONTENT_LENGTH, ETAG, EXPIRES, HeaderMap, HeaderName, HeaderValue, PRAGMA, VARY,
 };
 use http::{StatusCode, response};
 use sha2::{Digest, Sha256};
@@ -174,11 +174,17 @@ impl Isr {
         if !headers.contains_key(ETAG) {
             headers.insert(ETAG, etag(body));
         }
+        declare_vary(headers, rules);
         let mut freshness = match key.scope().audience {
+            Audience::Draft => Some(cache_control::PRIVATE),
+            // What a function computed can't be told to a shared cache downstream, which would mix the pages up.
+            Audience::Public if rules.tenant.is_some() || !rules.variants.is_empty() => {
+                let text = format!("private, max-age={}", rules.browser_max_age.as_secs());
+                HeaderValue::from_str(&text).ok()
+            }
             Audience::Public => {
                 HeaderValue::from_str(&cache_control::write(lifetime, rules.browser_max_age)).ok()
             }
-            Audience::Draft => Some(cache_control::PRIVATE),
         };
         for header in &self.0.tag_headers {
             let text = tags.with_ancestors().join(header.separator());
@@ -267,6 +273,20 @@ impl Isr {
             );
         }
         None
+    }
+}
+
+/// Names every declared header in `Vary`, so that caches downstream keep the variants apart too.
+fn declare_vary(headers: &mut HeaderMap, rules: &Rules) {
+    for name in &rules.vary {
+        let named = headers.get_all(VARY).iter().any(|line| {
+            line.as_bytes()
+                .split(|&byte| byte == b',')
+                .any(|one| one.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))
+        });
+        if !named {
+            headers.append(VARY, HeaderValue::from(name.clone()));
+        }
     }
 }
 
