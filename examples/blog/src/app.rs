@@ -8,7 +8,7 @@
 //!
 //! A post's page shows the name of its category and carries no tag for it: categories never change here.
 
-use std::{error::Error, time::Duration};
+use std::time::Duration;
 
 use axum::{
     Router,
@@ -25,16 +25,19 @@ use crate::{db::Db, edits, forms, pages};
 pub(crate) struct App {
     pub(crate) db: Db,
     pub(crate) graph: Graph,
-    /// The tag of the front page, which lists every post.
-    pub(crate) posts_tag: Tag,
     /// How long a render pretends to take.
     pub(crate) render_time: Duration,
 }
 
 impl App {
-    pub(crate) fn new(db: Db, isr: &Isr, render_time: Duration) -> Result<Self, Box<dyn Error>> {
-        Ok(Self { db, graph: isr.graph(), posts_tag: Tag::parse("posts")?, render_time })
+    pub(crate) fn new(db: Db, isr: &Isr, render_time: Duration) -> Self {
+        Self { db, graph: isr.graph(), render_time }
     }
+}
+
+/// The tag of the front page, which lists every post.
+pub(crate) fn posts() -> Tag {
+    Tag::named("posts")
 }
 
 impl FromRef<App> for Graph {
@@ -47,7 +50,7 @@ impl FromRef<App> for Graph {
 pub(crate) fn router(app: App, isr: &Isr) -> Router {
     let kept = || IsrLayer::new(isr).policy(policy());
     Router::new()
-        .route("/", get(pages::front).layer(kept()))
+        .route("/", get(pages::front).layer(kept().tags(posts())))
         .route("/posts/{id}", get(pages::post).layer(kept().tags(path_tag("post:{id}"))))
         .route("/categories/{id}", get(pages::category).layer(kept()))
         .route("/posts", post(edits::create))

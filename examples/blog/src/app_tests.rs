@@ -16,7 +16,7 @@ fn blog(test: &str) -> (Router, Scratch) {
     let scratch = Scratch::new(test);
     let isr = Isr::builder().build().unwrap();
     let db = Db::open(&scratch.file()).unwrap();
-    (router(App::new(db, &isr, Duration::ZERO).unwrap(), &isr), scratch)
+    (router(App::new(db, &isr, Duration::ZERO), &isr), scratch)
 }
 
 async fn ask(blog: &Router, method: Method, path: &str, kind: &str, body: String) -> Response<Body> {
@@ -105,4 +105,62 @@ async fn a_form_may_have_64_kib_and_not_a_byte_more() {
     let full = format!("{head}{}", "x".repeat(forms::MAX_BYTES - head.len()));
     assert_eq!(post(&blog, "/posts", &full).await.status(), StatusCode::SEE_OTHER);
     assert_eq!(post(&blog, "/posts", &format!("{full}x")).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+/// What `Cache-Status` says about each kept page, by the part after the cache's name.
+async fn states(blog: &Router) -> Vec<(String, String)> {
+    let paths = (1..=5).map(|id| format!("/posts/{id}")).chain((1..=3).map(|id| format!("/categories/{id}")));
+    let mut states = Vec::new();
+    for path in paths.chain(["/".to_owned()]) {
+        let answer = ask(blog, Method::GET, &path, "", String::new()).await;
+        let status = answer.headers()["cache-status"].to_str().unwrap().to_owned();
+        states.push((path, status));
+    }
+    states
+}
+
+/// The pages that a write made stale or dead, of those that were all fresh before it.
+async fn touched_by(blog: &Router, path: &str, form: &str) -> Vec<String> {
+    states(blog).await;
+    for (path, status) in states(blog).await {
+        assert!(status.starts_with("edge-isr;hit;ttl="), "{path} was not kept: {status}");
+    }
+    assert_eq!(post(blog, path, form).await.status(), StatusCode::SEE_OTHER);
+    let touched = states(blog).await.into_iter().filter(|(_, status)| status.contains("detail="));
+    touched.map(|(path, _)| path).collect()
+}
+
+#[tokio::test]
+async fn a_write_touches_the_pages_that_show_it_and_nothing_else() {
+    let (blog, _scratch) = blog("touched");
+    let moved = touched_by(&blog, "/posts/1/edit", "title=t&body=b&category_id=2").await;
+    let from = get(&blog, "/posts/1").await.1;
+    assert!(from.contains("<code>post:1</code>"), "{from}");
+    assert_eq!(moved, ["/posts/1", "/categories/1", "/categories/2", "/"]);
+}
+
+#[tokio::test]
+async fn a_new_post_touches_its_category_and_the_list_and_a_kept_404_disappears() {
+    let (blog, _scratch) = blog("created");
+    assert_eq!(get(&blog, "/posts/6").await.0, StatusCode::NOT_FOUND);
+    let kept = ask(&blog, Method::GET, "/posts/6", "", String::new()).await;
+    assert!(kept.headers()["cache-status"].to_str().unwrap().contains(";hit;"));
+    let touched = touched_by(&blog, "/posts", "title=Six&body=b&category_id=3").await;
+    assert_eq!(touched, ["/categories/3", "/"]);
+    assert_eq!(get(&blog, "/posts/6").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_deleted_post_is_gone_from_every_page_at_once() {
+    let (blog, _scratch) = blog("deleted");
+    let title = "Gone soon";
+    post(&blog, "/posts/1/edit", &format!("title={title}&body=b&category_id=1")).await;
+    for path in ["/", "/categories/1", "/posts/1"] {
+        assert!(get(&blog, path).await.1.contains(title), "{path}");
+    }
+    let touched = touched_by(&blog, "/posts/1/delete", "").await;
+    assert_eq!(touched, ["/posts/1", "/categories/1", "/"]);
+    for path in ["/", "/categories/1", "/posts/1"] {
+        assert!(!get(&blog, path).await.1.contains(title), "{path}");
+    }
 }

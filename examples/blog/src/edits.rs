@@ -10,7 +10,7 @@ use axum::{
 use edge_isr_axum::prelude::*;
 
 use crate::{
-    app::App,
+    app::{self, App},
     db::Db,
     error::AppError,
     forms::PostForm,
@@ -31,9 +31,9 @@ pub(crate) async fn create(
     to_the_end(async move {
         let category_id = draft.category_id;
         let id = app.db.create(draft).await?;
-        // Hard: "there is no post 6", kept from an earlier visit, must not be shown to anybody again.
-        _ = graph.expire_by_tags([tag("post", id)]).await?;
-        let receipt = graph.revalidate_by_tags([app.posts_tag, tag("category", category_id)]).await?;
+        // The post's own tag too: "there is no post 6" may be kept from an earlier visit.
+        let tags = [tag("post", id), tag("category", category_id), app::posts()];
+        let receipt = graph.revalidate_by_tags(tags).await?;
         Ok((receipt, Redirect::to(&format!("/posts/{id}"))).into_response())
     })
     .await
@@ -57,7 +57,7 @@ pub(crate) async fn edit(
                 tag("post", id),
                 tag("category", moved.from), // the list it left
                 tag("category", moved.to),   // the list it joined
-                app.posts_tag,
+                app::posts(),
             ])
             .await?;
         Ok((receipt, Redirect::to(&format!("/posts/{id}"))).into_response())
@@ -73,7 +73,7 @@ pub(crate) async fn delete(
 ) -> Result<Response, AppError> {
     to_the_end(async move {
         let category_id = app.db.delete(id).await?.ok_or(AppError::NotFound)?;
-        let tags = [tag("post", id), tag("category", category_id), app.posts_tag];
+        let tags = [tag("post", id), tag("category", category_id), app::posts()];
         let receipt = graph.expire_by_tags(tags).await?;
         Ok((receipt, Redirect::to("/")).into_response())
     })

@@ -62,7 +62,7 @@ async fn start(args: &Args, db: Db) -> Result<(), Box<dyn Error>> {
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
     let isr = Isr::builder().build()?; // memory: nothing to install
-    let app = app::router(App::new(db, &isr, Duration::from_millis(args.render_ms))?, &isr);
+    let app = app::router(App::new(db, &isr, Duration::from_millis(args.render_ms)), &isr);
     tokio::spawn(isr.worker(app.clone())); // renders invalidated pages before anyone asks
 
     println!("The blog is at http://{}/ (Ctrl-C stops it)", listener.local_addr()?);

@@ -11,7 +11,7 @@ use axum::{
 use edge_isr_axum::prelude::*;
 
 use crate::{
-    app::App,
+    app::{self, App},
     clock::{self, Moment},
     db::Db,
     error::AppError,
@@ -20,11 +20,10 @@ use crate::{
     views::{self, CategoryPage, Foot, FormPage, FrontPage, PostPage},
 };
 
-pub(crate) async fn front(State(app): State<App>, isr: IsrContext) -> Result<Html<String>, AppError> {
+pub(crate) async fn front(State(app): State<App>) -> Result<Html<String>, AppError> {
     let began = clock::now();
-    isr.add_tags([app.posts_tag.clone()]);
     let (posts, categories) = (app.db.posts().await?, app.db.categories().await?);
-    let foot = Some(app.foot(began, &app.posts_tag).await);
+    let foot = Some(app.foot(began, &app::posts()).await);
     views::html(&FrontPage { categories, posts, foot })
 }
 
