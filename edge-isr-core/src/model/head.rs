@@ -106,8 +106,10 @@ impl HeadParts {
         }
         let mut in_304 = Vec::with_capacity(self.own.len());
         for (name, _) in self.own {
+            // The length is the one a 200 would have (RFC 9110 §8.6); without it a server may add a wrong one.
             let kept =
-                [ETAG, LAST_MODIFIED, DATE, CONTENT_LOCATION, SURROGATE_KEY, CACHE_TAG].contains(&name);
+                [ETAG, CONTENT_LENGTH, LAST_MODIFIED, DATE, CONTENT_LOCATION, SURROGATE_KEY, CACHE_TAG]
+                    .contains(&name);
             if kept {
                 not_modified.insert(name.clone(), PLACEHOLDER);
             }
@@ -274,7 +276,7 @@ mod tests {
             ("cache-control", "public"),
             ("date", "d"),
             ("surrogate-key", "a b"),
-            ("content-length", ""),
+            ("content-length", "3"),
             ("content-type", ""),
             ("link", ""),
         ] {
