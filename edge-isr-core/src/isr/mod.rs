@@ -1,7 +1,7 @@
 //! The order in which things happen, and the handle on everything.
 //!
-//! A request: [`look_up`] → `model` → a flight → [`fill`]. An invalidation: [`invalidate`] → [`worker`] →
-//! [`fill`] → connectors.
+//! A request: `look_up` → `model` → `flight` → `admit`. An invalidation: `invalidate` → `worker` → `admit` →
+//! `purge`.
 
 use std::collections::BTreeSet;
 use std::fmt;

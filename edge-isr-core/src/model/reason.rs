@@ -144,6 +144,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_word_stands_in_the_docs() {
+        let docs = include_str!("../../../docs/reasons.md");
+        for reason in Reason::ALL {
+            assert!(docs.contains(&format!("| `{}` |", reason.as_str())), "{}", reason.as_str());
+        }
+    }
+
+    #[test]
     fn words_are_tokens_and_unique() {
         let mut words: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
         assert!(words.iter().all(|word| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')));
