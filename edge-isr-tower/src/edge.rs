@@ -6,17 +6,20 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use edge_isr_core::isr::RECEIPT_COOKIE;
-use edge_isr_core::model::cache_control::{self, PRIVATE};
+use edge_isr_core::model::cache_control;
 use edge_isr_core::model::cache_status::is_ours;
+use edge_isr_core::model::page::keep_private;
 use edge_isr_core::{Isr, Mode};
-use http::header::{CACHE_CONTROL, CONTENT_LOCATION, FORWARDED, HeaderMap, HeaderName, LOCATION, SET_COOKIE};
+use http::header::{
+    CACHE_CONTROL, CONTENT_LOCATION, FORWARDED, HeaderMap, HeaderName, HeaderValue, LOCATION, SET_COOKIE,
+};
 use http::{Request, Response, request};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::origin::Ticket;
-use crate::reading::host_of;
+use crate::reading::{host_of, pairs};
 
 /// Whether a proxy in front sets the forwarding headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,8 +93,8 @@ where
             let future = self.inner.call(Request::from_parts(parts, body));
             return EdgeFuture { state: State::Safe { future, isr: self.edge.isr.clone() } };
         }
-        let target = Target::of(&parts);
         let isr = self.edge.isr.clone();
+        let target = Target::of(&isr, &parts);
         let future = self.inner.call(Request::from_parts(parts, body));
         let future = async move {
             let mut response = future.await?;
@@ -186,13 +189,7 @@ fn take_back(headers: &mut HeaderMap, name: &str) {
         return;
     }
     if is_ours(headers, name) {
-        headers.insert(CACHE_CONTROL, PRIVATE);
-        for name in [
-            edge_isr_core::model::storable::CDN_CACHE_CONTROL,
-            edge_isr_core::model::storable::SURROGATE_CONTROL,
-        ] {
-            headers.remove(name);
-        }
+        keep_private(headers);
     }
 }
 
@@ -218,8 +215,8 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    pub(crate) fn of(parts: &request::Parts) -> Self {
-        let host = host_of(&parts.uri, &parts.headers).map(std::borrow::Cow::into_owned);
+    pub(crate) fn of(isr: &Isr, parts: &request::Parts) -> Self {
+        let host = host_of(isr, &parts.uri, &parts.headers).map(std::borrow::Cow::into_owned);
         let url = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
         Self { host, url }
     }
@@ -229,23 +226,99 @@ impl Target {
 /// `Content-Location` point on the same host. The visitor gets one receipt, the latest.
 pub(crate) async fn after_unsafe<B>(isr: &Isr, target: Target, response: &mut Response<B>) {
     let status = response.status();
-    let Some(host) = target.host.filter(|_| status.is_success() || status.is_redirection()) else { return };
-    let mut urls = vec![target.url.as_str()];
-    for name in [LOCATION, CONTENT_LOCATION] {
-        urls.extend(response.headers().get(name).and_then(|value| value.to_str().ok()));
-    }
-    let urls: Vec<String> = urls.into_iter().map(str::to_owned).collect();
-    let targets: Vec<&str> = urls.iter().map(String::as_str).collect();
-    let Ok(Some(receipt)) = isr.invalidate_urls(&host, &targets, Mode::Soft).await else { return };
     let headers = response.headers_mut();
-    let is_receipt = |cookie: &[u8]| {
-        cookie.starts_with(RECEIPT_COOKIE.as_bytes()) && cookie.get(RECEIPT_COOKIE.len()) == Some(&b'=')
-    };
-    let others: Vec<_> =
-        headers.get_all(SET_COOKIE).iter().filter(|cookie| !is_receipt(cookie.as_bytes())).cloned().collect();
-    headers.remove(SET_COOKIE);
-    for cookie in others {
-        headers.append(SET_COOKIE, cookie);
+    let mut latest = None;
+    if let Some(host) = target.host.filter(|_| status.is_success() || status.is_redirection()) {
+        let mut urls = vec![target.url.clone()];
+        for name in [LOCATION, CONTENT_LOCATION] {
+            let reference = headers.get(name).and_then(|value| value.to_str().ok());
+            urls.extend(reference.map(|reference| resolve(&target.url, reference)));
+        }
+        let targets: Vec<&str> = urls.iter().map(String::as_str).collect();
+        let receipt = isr.invalidate_urls(&host, &targets, Mode::Soft).await.ok().flatten();
+        latest = receipt.map(|receipt| receipt.cookie().clone());
     }
-    headers.append(SET_COOKIE, receipt.cookie().clone());
+    keep_latest(isr, headers, latest);
+}
+
+/// Of several receipts a browser keeps the last one set; it gets the one of the highest sequence only.
+fn keep_latest(isr: &Isr, headers: &mut HeaderMap, latest: Option<HeaderValue>) {
+    let all: Vec<HeaderValue> = headers.get_all(SET_COOKIE).iter().cloned().collect();
+    let (receipts, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|line| receipt_of(line).is_some());
+    if latest.is_none() && receipts.len() < 2 {
+        return;
+    }
+    headers.remove(SET_COOKIE);
+    let latest = latest.or_else(|| receipts.into_iter().max_by_key(|line| isr.owed(receipt_of(line))));
+    for line in others.into_iter().chain(latest) {
+        headers.append(SET_COOKIE, line);
+    }
+}
+
+/// The receipt that a `Set-Cookie` line sets, if it does.
+fn receipt_of(line: &HeaderValue) -> Option<&[u8]> {
+    let (name, value) = pairs(line.as_bytes()).next()?;
+    (name == RECEIPT_COOKIE.as_bytes()).then_some(value)
+}
+
+/// Resolves a reference against the path and query of the request (RFC 3986 §5.2).
+fn resolve(base: &str, reference: &str) -> String {
+    let is_scheme = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if reference.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme)) {
+        return reference.to_owned();
+    }
+    if reference.starts_with("//") {
+        return format!("http:{reference}");
+    }
+    let path = base.split('?').next().unwrap_or(base);
+    if reference.is_empty() || reference.starts_with(['?', '#']) {
+        return format!("{path}{reference}");
+    }
+    let (reference, rest) = reference.split_at(reference.find(['?', '#']).unwrap_or(reference.len()));
+    let mut segments: Vec<&str> = match reference.strip_prefix('/') {
+        Some(_) => Vec::new(),
+        None => path.split('/').skip(1).collect(),
+    };
+    segments.pop();
+    let mut named = reference.strip_prefix('/').unwrap_or(reference).split('/').peekable();
+    while let Some(segment) = named.next() {
+        let is_last = named.peek().is_none();
+        match segment {
+            "." | ".." => {
+                if segment == ".." {
+                    segments.pop();
+                }
+                if is_last {
+                    segments.push("");
+                }
+            }
+            _ => segments.push(segment),
+        }
+    }
+    format!("/{}{rest}", segments.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_resolved_as_rfc_3986_does() {
+        for (reference, expected) in [
+            ("http://h/x", "http://h/x"),
+            ("//h/x", "http://h/x"),
+            ("/x?y#z", "/x?y#z"),
+            ("/x/../y/.", "/y/"),
+            ("c", "/a/c"),
+            ("./c?d", "/a/c?d"),
+            ("../c", "/c"),
+            ("../../c", "/c"),
+            ("..", "/"),
+            ("?z=http://h", "/a/b?z=http://h"),
+            ("", "/a/b"),
+            ("c/", "/a/c/"),
+        ] {
+            assert_eq!(resolve("/a/b?q", reference), expected, "{reference}");
+        }
+    }
 }

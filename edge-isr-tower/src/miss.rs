@@ -10,6 +10,7 @@ use edge_isr_core::origin::Refilled;
 use edge_isr_core::{BoxError, Reason};
 use http::{Request, Response, StatusCode, request};
 use http_body::Body;
+use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::body::IsrBody;
@@ -42,8 +43,10 @@ pub(crate) fn refresh<S, F, ReqBody, ResBody>(
     if shared.isr.is_being_renewed(key) {
         return;
     }
-    let order = Order::new(shared, key.clone(), route, parts);
-    if let Boarding::Lead(permit) = shared.isr.board(key, &order.facts.tags, 0) {
+    let mut order = None;
+    let boarding =
+        shared.isr.board(key, 0, || order.insert(Order::new(shared, key.clone(), route, parts)).tags.clone());
+    if let (Boarding::Lead(permit), Some(order)) = (boarding, order) {
         drop(render::spawn(Arc::clone(shared), permit, order, false));
     }
 }
@@ -63,7 +66,7 @@ where
     ResBody: Body<Data = Bytes> + Send + 'static,
     ResBody::Error: Into<BoxError>,
 {
-    let refilled = match shared.isr.board(&order.key, &order.facts.tags, ticket.want()) {
+    let refilled = match shared.isr.board(&order.key, ticket.want(), || order.tags.clone()) {
         Boarding::Full => Refilled::Failed(Reason::Busy),
         Boarding::Lead(permit) => {
             let snapshot = permit.snapshot();
@@ -94,12 +97,18 @@ where
     Ok(made(StatusCode::NO_CONTENT))
 }
 
+/// A request that found no page to answer from.
+pub(crate) struct Asked {
+    pub(crate) key: CacheKey,
+    pub(crate) route: Arc<Route>,
+    pub(crate) missed: Miss,
+    pub(crate) parts: request::Parts,
+}
+
 /// Answers a visitor who found no page.
 pub(crate) async fn answer<S, F, ReqBody, ResBody>(
     shared: Arc<Shared<S, F>>,
-    order: Order,
-    missed: Miss,
-    parts: request::Parts,
+    asked: Asked,
 ) -> Result<Response<IsrBody<ResBody>>, S::Error>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
@@ -110,22 +119,28 @@ where
     ResBody: Body<Data = Bytes> + Send + 'static,
     ResBody::Error: Into<BoxError>,
 {
-    let owed = shared.isr.owed(reading::receipt(&parts.headers));
-    let mut visitor = Visitor { shared, order, missed, parts, owed, has_followed: false };
-    if visitor.shared.isr.is_passed(&visitor.order.key) {
+    let owed = shared.isr.owed(reading::receipt(&asked.parts.headers));
+    let mut visitor = Visitor { shared, asked, owed, has_followed: false };
+    if visitor.shared.isr.is_passed(&visitor.asked.key) {
         return visitor.alone(Reason::Pass).await;
     }
     let mut panicked = false;
-    let mut why = visitor.missed.reason;
+    let mut why = visitor.asked.missed.reason;
+    // For all the flights that this visitor follows, one after another.
+    let mut patience = visitor.shared.isr.limits().collapse_wait;
     for _ in 0..TRIES {
         let isr = visitor.shared.isr.clone();
-        let landed = match isr.board(&visitor.order.key, &visitor.order.facts.tags, owed) {
-            Boarding::Lead(permit) => visitor.lead(permit).await?,
+        let mut order = None;
+        let boarding = isr.board(&visitor.asked.key, owed, || order.insert(visitor.order()).tags.clone());
+        let landed = match boarding {
+            Boarding::Lead(permit) => visitor.lead(permit, order).await?,
             Boarding::Full => Landed::Alone(Reason::Busy),
             Boarding::Follow(follower) => {
                 visitor.has_followed = true;
-                let wait = isr.limits().collapse_wait;
-                match tokio::time::timeout(wait, follower.outcome()).await {
+                let since = Instant::now();
+                let outcome = tokio::time::timeout(patience, follower.outcome()).await;
+                patience = patience.saturating_sub(since.elapsed());
+                match outcome {
                     Ok(outcome) => visitor.follow(outcome, panicked),
                     Err(_) => visitor
                         .spare(Reason::CollapseTimeout)

@@ -123,7 +123,7 @@ fn counts(line: &HeaderValue, cookies: &Cookies) -> bool {
     })
 }
 
-fn pairs(line: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+pub(crate) fn pairs(line: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     line.split(|&byte| byte == b';').map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty()).map(|pair| {
         let at = pair.iter().position(|&byte| byte == b'=').unwrap_or(pair.len());
         (&pair[..at], pair.get(at + 1..).unwrap_or_default())
@@ -149,24 +149,21 @@ fn origin<'a>(
         None => host.and_then(|host| host.to_str().ok()).ok_or(Reason::BadHost)?,
     };
     let authority = normalize(text, stated.unwrap_or(Scheme::Http)).ok_or(Reason::BadHost)?;
-    let scheme = isr.scheme_of(&authority, stated).ok_or(Reason::UnknownHost)?;
     // The default port depends on the scheme, which a listed origin may know better than the request.
     if stated.is_none()
-        && scheme == Scheme::Https
         && let Some(bare) = authority.strip_suffix(":443")
+        && isr.scheme_of(bare, None) == Some(Scheme::Https)
     {
-        return Ok((scheme, Cow::Owned(bare.to_owned())));
+        return Ok((Scheme::Https, Cow::Owned(bare.to_owned())));
     }
+    let scheme = isr.scheme_of(&authority, stated).ok_or(Reason::UnknownHost)?;
     Ok((scheme, authority))
 }
 
-/// The host of a request in its one spelling, for those who only need that.
-pub(crate) fn host_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<Cow<'a, str>> {
-    let text = match uri.authority() {
-        Some(authority) => authority.as_str(),
-        None => headers.get(HOST)?.to_str().ok()?,
-    };
-    normalize(text, uri.scheme_str().and_then(Scheme::parse).unwrap_or(Scheme::Http))
+/// The host of a request as its pages' keys have it, for those who only need that.
+pub(crate) fn host_of<'a>(isr: &Isr, uri: &'a Uri, headers: &'a HeaderMap) -> Option<Cow<'a, str>> {
+    let stated = uri.scheme_str().and_then(Scheme::parse);
+    origin(isr, uri, headers.get(HOST), stated).ok().map(|(_, authority)| authority)
 }
 
 /// The declared parameters in order, raw; borrowed when they stand so in the URL and nothing else does.

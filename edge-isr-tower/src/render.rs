@@ -12,7 +12,7 @@ use edge_isr_core::isr::flight::{Outcome, Permit};
 use edge_isr_core::model::key::CacheKey;
 use edge_isr_core::model::page::Page;
 use edge_isr_core::model::storable;
-use edge_isr_core::{BoxError, Reason, WhenFull};
+use edge_isr_core::{BoxError, Reason, TagSet, WhenFull};
 use futures_util::FutureExt;
 use http::header::HeaderMap;
 use http::uri::PathAndQuery;
@@ -46,23 +46,17 @@ pub(crate) enum Led<B, E> {
 }
 
 /// What to render.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Order {
     pub(crate) key: CacheKey,
     pub(crate) route: Arc<Route>,
     /// The path as the inner service knows it; a nested router has cut off a part.
     pub(crate) path: Box<str>,
-    /// The visitor's extensions that the layer lets through.
+    /// The route's facts, and those of the visitor's extensions that the layer lets through.
     pub(crate) extensions: Extensions,
-    /// The tags of the layer's templates, with the route's facts they were made from.
-    pub(crate) facts: Arc<Facts>,
-}
-
-/// What the route says about the page before it is rendered.
-#[derive(Debug)]
-pub(crate) struct Facts {
-    pub(crate) extensions: Extensions,
-    pub(crate) tags: edge_isr_core::TagSet,
+    /// The tags of the layer's templates.
+    pub(crate) tags: TagSet,
+    /// A parameter that a template names and the route lacks.
     pub(crate) missing: Option<String>,
 }
 
@@ -73,15 +67,12 @@ impl Order {
         route: &Arc<Route>,
         parts: &request::Parts,
     ) -> Self {
-        let (extensions, params) = shared.facts_of(parts);
+        // As the key has it: the visitor's own URI may hold parameters that are not declared.
+        let uri = key.path_and_query().parse().unwrap_or_default();
+        let (mut extensions, params) = shared.facts_of(parts, &uri);
         let (tags, missing) = route.tags.fill(&params);
-        Self {
-            key,
-            route: Arc::clone(route),
-            path: parts.uri.path().into(),
-            extensions: shared.let_through(&parts.extensions),
-            facts: Arc::new(Facts { extensions, tags, missing }),
-        }
+        extensions.extend(shared.let_through(&parts.extensions));
+        Self { key, route: Arc::clone(route), path: parts.uri.path().into(), extensions, tags, missing }
     }
 
     /// The request the handler sees: what is in the key, and nothing else (P23).
@@ -94,7 +85,6 @@ impl Order {
         // Origin form for all, so that HTTP/1 and HTTP/2 visitors can't make a difference.
         *request.uri_mut() = Uri::from(PathAndQuery::try_from(target).ok()?);
         let extensions = request.extensions_mut();
-        extensions.extend(self.facts.extensions.clone());
         extensions.extend(self.extensions.clone());
         extensions.insert(context);
         Some(request)
@@ -119,12 +109,12 @@ where
     ResBody::Error: Into<BoxError>,
 {
     let (tell, told) = oneshot::channel();
-    let veto = order.facts.missing.is_some().then_some(Reason::TagParamMissing);
+    let veto = order.missing.is_some().then_some(Reason::TagParamMissing);
     if veto.is_some() {
         let advice = "the tag template names a parameter that this route lacks; its pages are not stored";
         shared.isr.note(Reason::TagParamMissing, &order.key.scope().route, advice);
     }
-    let said = Sealed { tags: order.facts.tags.clone(), veto, ..Sealed::default() };
+    let said = Sealed { tags: order.tags.clone(), veto, ..Sealed::default() };
     let variants = Arc::clone(&order.route.variants);
     let context = IsrContext::begin(shared.isr.clone(), order.key.clone(), variants, said);
     tokio::spawn(async move {

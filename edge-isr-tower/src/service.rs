@@ -9,7 +9,7 @@ use edge_isr_core::isr::look_up::LookUp;
 use edge_isr_core::model::cache_status::{CacheStatus, Forward};
 use edge_isr_core::{BoxError, Isr, Reason};
 use http::header::HeaderValue;
-use http::{Extensions, Method, Request, Response, request};
+use http::{Extensions, Method, Request, Response, Uri, request};
 use http_body::Body;
 use tower::ServiceExt;
 use tower_service::Service;
@@ -20,7 +20,7 @@ use crate::edge;
 use crate::facts::RouteFacts;
 use crate::future::ResponseFuture;
 use crate::layer::{LetThrough, Plan};
-use crate::miss;
+use crate::miss::{self, Asked};
 use crate::origin::Ticket;
 use crate::reading::{self, Reading};
 use crate::render::Order;
@@ -55,12 +55,11 @@ impl<S, F> Shared<S, F> {
     }
 
     /// The route's facts, anew. Around a router they are put there by the router itself.
-    pub(crate) fn facts_of(&self, parts: &request::Parts) -> (Extensions, Vec<(String, String)>)
+    pub(crate) fn facts_of(&self, parts: &request::Parts, uri: &Uri) -> (Extensions, Vec<(String, String)>)
     where
         F: RouteFacts,
     {
-        let recreate =
-            || F::pattern(parts).map(|pattern| F::recreate(pattern, F::uri(parts))).unwrap_or_default();
+        let recreate = || F::pattern(parts).map(|pattern| F::recreate(pattern, uri)).unwrap_or_default();
         match &*self.plan {
             Plan::Inside(_) => recreate(),
             Plan::Around(_) if F::is_routed(parts) => {
@@ -68,7 +67,7 @@ impl<S, F> Shared<S, F> {
                 self.isr.note(Reason::AroundInside, F::pattern(parts).unwrap_or_default(), advice);
                 recreate()
             }
-            Plan::Around(table) => (Extensions::new(), table.params(parts.uri.path())),
+            Plan::Around(table) => (Extensions::new(), table.params(uri.path())),
         }
     }
 
@@ -171,9 +170,9 @@ where
                 if shared.isr.is_closing() {
                     return self.bypass(parts, body, Forward::Bypass, Reason::ShuttingDown);
                 }
-                let order = Order::new(shared, shared.isr.own_key(&key), route, &parts);
                 shared.isr.count(missed.reason);
-                ResponseFuture::boxed(miss::answer(Arc::clone(shared), order, missed, parts))
+                let asked = Asked { key: shared.isr.own_key(&key), route: Arc::clone(route), missed, parts };
+                ResponseFuture::boxed(miss::answer(Arc::clone(shared), asked))
             }
         }
     }
@@ -238,8 +237,8 @@ impl<S, F> IsrService<S, F> {
         if parts.method.is_safe() {
             return ResponseFuture::pass(shared.inner().oneshot(Request::from_parts(parts, body)), status);
         }
-        let target = edge::Target::of(&parts);
         let isr = shared.isr.clone();
+        let target = edge::Target::of(&isr, &parts);
         let call = shared.inner().oneshot(Request::from_parts(parts, body));
         ResponseFuture::boxed(async move {
             let mut response = call.await?;
@@ -291,7 +290,7 @@ impl<S, F> IsrService<S, F> {
             parts.extensions.get::<IsrContext>().filter(|context| context.is_active()).cloned()
         {
             // Inert within a render of ours; what this layer would have said goes to the page in progress.
-            let (_, params) = shared.facts_of(&parts);
+            let (_, params) = shared.facts_of(&parts, F::uri(&parts));
             let (tags, missing) = route.tags.fill(&params);
             context.add_tags(tags.iter().cloned());
             context.lifetime(route.rules.lifetime.fresh);

@@ -5,27 +5,27 @@ use std::sync::Arc;
 use bytes::Bytes;
 use edge_isr_core::isr::fill::HandOut;
 use edge_isr_core::isr::flight::{Outcome, Permit};
-use edge_isr_core::isr::look_up::{LookUp, Miss};
+use edge_isr_core::isr::look_up::LookUp;
 use edge_isr_core::model::cache_status::{CACHE_STATUS, CacheStatus};
 use edge_isr_core::model::conditional::{Selection, select};
-use edge_isr_core::model::page::Page;
+use edge_isr_core::model::key::Audience;
+use edge_isr_core::model::page::{Page, keep_private};
 use edge_isr_core::{BoxError, Reason};
 use http::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
-use http::{Method, Request, Response, StatusCode, request};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use tower_service::Service;
 
 use crate::body::IsrBody;
 use crate::facts::RouteFacts;
+use crate::miss::Asked;
 use crate::render::{self, Led, Order, forbid_caching};
 use crate::service::Shared;
 
 /// A visitor who waits.
 pub(crate) struct Visitor<S, F> {
     pub(crate) shared: Arc<Shared<S, F>>,
-    pub(crate) order: Order,
-    pub(crate) missed: Miss,
-    pub(crate) parts: request::Parts,
+    pub(crate) asked: Asked,
     pub(crate) owed: u64,
     /// Whether they waited for somebody else's render before.
     pub(crate) has_followed: bool,
@@ -41,8 +41,20 @@ pub(crate) enum Landed<B> {
 }
 
 impl<S, F> Visitor<S, F> {
+    /// What to render for them. Made only by those who render.
+    pub(crate) fn order(&self) -> Order
+    where
+        F: RouteFacts,
+    {
+        Order::new(&self.shared, self.asked.key.clone(), &self.asked.route, &self.asked.parts)
+    }
+
     /// Renders for everyone who waits.
-    pub(crate) async fn lead<ReqBody, ResBody>(&mut self, permit: Permit) -> Result<Landed<ResBody>, S::Error>
+    pub(crate) async fn lead<ReqBody, ResBody>(
+        &self,
+        permit: Permit,
+        order: Option<Order>,
+    ) -> Result<Landed<ResBody>, S::Error>
     where
         S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
         S::Future: Send + 'static,
@@ -56,7 +68,8 @@ impl<S, F> Visitor<S, F> {
             permit.finish(Outcome::Page(Arc::clone(&page)));
             return Ok(self.hand_out(&page, false, None));
         }
-        let led = render::spawn(Arc::clone(&self.shared), permit, self.order.clone(), true).await;
+        let order = order.unwrap_or_else(|| self.order());
+        let led = render::spawn(Arc::clone(&self.shared), permit, order, true).await;
         match led.unwrap_or(Led::Abandoned) {
             Led::Page(page, kept) => Ok(self.led(&page, kept)),
             Led::Own(response, reason) => Ok(Landed::Answer(self.own(response, reason))),
@@ -72,13 +85,13 @@ impl<S, F> Visitor<S, F> {
     async fn stored_meanwhile(&self) -> Option<Arc<Page>> {
         let isr = &self.shared.isr;
         let fresh = || {
-            let found = self.order.key.read(|key| isr.look_up(key, || self.owed))?;
+            let found = self.asked.key.read(|key| isr.look_up(key, || self.owed))?;
             if let LookUp::Fresh(hit) = found { Some(Arc::clone(hit.page())) } else { None }
         };
         if let Some(page) = fresh() {
             return Some(page);
         }
-        isr.fetch(&self.order.key).await.ok().flatten()?;
+        isr.fetch(&self.asked.key).await.ok().flatten()?;
         fresh()
     }
 
@@ -86,7 +99,7 @@ impl<S, F> Visitor<S, F> {
     pub(crate) fn follow<B>(&self, outcome: Outcome, panicked: bool) -> Landed<B> {
         match outcome {
             Outcome::Page(page) => self.hand_out(&page, true, None),
-            Outcome::Unshareable(reason) => Landed::Alone(reason),
+            Outcome::Unshareable(_) => Landed::Alone(Reason::Pass),
             Outcome::Failed => {
                 self.spare(Reason::RenderFailed).map_or(Landed::Alone(Reason::RenderFailed), Landed::Answer)
             }
@@ -106,7 +119,7 @@ impl<S, F> Visitor<S, F> {
         match self.hand_out(page, false, kept) {
             Landed::Again(reason) if kept != Some(Reason::Overtaken) => {
                 let given = HandOut { page: Arc::clone(page), now: self.shared.isr.now(), overtaken: true };
-                Landed::Answer(self.answer_from(&given, false, Some(reason)))
+                Landed::Answer(self.answer_from(&given, false, kept, reason))
             }
             landed => landed,
         }
@@ -124,7 +137,7 @@ impl<S, F> Visitor<S, F> {
                 if collapsed {
                     self.shared.isr.count_collapsed();
                 }
-                Landed::Answer(self.answer_from(&given, collapsed, kept))
+                Landed::Answer(self.answer_from(&given, collapsed, kept, self.asked.missed.reason))
             }
             Err(missed) => Landed::Again(missed.reason),
         }
@@ -158,13 +171,13 @@ impl<S, F> Visitor<S, F> {
     {
         let isr = &self.shared.isr;
         isr.count(reason);
-        let permit = isr.solo(self.order.key.clone());
-        let led = render::spawn(Arc::clone(&self.shared), permit, self.order.clone(), true).await;
+        let permit = isr.solo(self.asked.key.clone());
+        let led = render::spawn(Arc::clone(&self.shared), permit, self.order(), true).await;
         let landed = match led.unwrap_or(Led::Abandoned) {
             Led::Page(page, kept) => {
                 let given = isr.hand_out(&page, self.owed);
                 let given = given.unwrap_or_else(|_| HandOut { page, now: isr.now(), overtaken: true });
-                return Ok(self.answer_from(&given, false, kept.or(Some(reason))));
+                return Ok(self.answer_from(&given, false, kept, reason));
             }
             Led::Own(response, reason) => return Ok(self.own(response, reason)),
             Led::Failed(error) => return self.spare(Reason::RenderFailed).ok_or(error),
@@ -185,14 +198,15 @@ impl<S, F> Visitor<S, F> {
         given: &HandOut,
         collapsed: bool,
         unstored: Option<Reason>,
+        why: Reason,
     ) -> Response<IsrBody<B>> {
         let isr = &self.shared.isr;
         let status = CacheStatus {
-            forward: Some(self.missed.forward),
+            forward: Some(self.asked.missed.forward),
             status: Some(given.page.status().as_u16()),
             stored: unstored.is_none() && !given.page.status().is_server_error(),
             collapsed,
-            detail: Some(unstored.unwrap_or(self.missed.reason)),
+            detail: Some(unstored.unwrap_or(why)),
             ..CacheStatus::default()
         };
         let selection = self.select(&given.page);
@@ -200,20 +214,20 @@ impl<S, F> Visitor<S, F> {
     }
 
     fn select(&self, page: &Page) -> Selection {
-        select(&self.parts.headers, self.is_head(), &page.validators())
+        select(&self.asked.parts.headers, self.is_head(), &page.validators())
     }
 
     fn is_head(&self) -> bool {
-        self.parts.method == Method::HEAD
+        self.asked.parts.method == Method::HEAD
     }
 
     /// The stale page that stands in for a render that failed, if there is one and it may.
     pub(crate) fn spare<B>(&self, because: Reason) -> Option<Response<IsrBody<B>>> {
-        let given = self.shared.isr.stand_in(self.missed.spare.as_ref()?)?;
+        let given = self.shared.isr.stand_in(self.asked.missed.spare.as_ref()?)?;
         self.shared.isr.count(because);
         self.shared.isr.count(Reason::StaleIfError);
         let status = CacheStatus {
-            forward: Some(self.missed.forward),
+            forward: Some(self.asked.missed.forward),
             detail: Some(Reason::StaleIfError),
             ..CacheStatus::default()
         };
@@ -229,12 +243,14 @@ impl<S, F> Visitor<S, F> {
         B::Error: Into<BoxError>,
     {
         let status = CacheStatus {
-            forward: Some(self.missed.forward),
+            forward: Some(self.asked.missed.forward),
             status: Some(response.status().as_u16()),
             detail: Some(reason),
             ..CacheStatus::default()
         };
-        if reason != Reason::Status {
+        if self.asked.key.scope().audience == Audience::Draft {
+            keep_private(response.headers_mut());
+        } else if reason != Reason::Status {
             forbid_caching(response.headers_mut());
         }
         if self.is_head() {
@@ -256,7 +272,7 @@ impl<S, F> Visitor<S, F> {
         }
         let mut response = made(code);
         let status = CacheStatus {
-            forward: Some(self.missed.forward),
+            forward: Some(self.asked.missed.forward),
             detail: Some(reason),
             ..CacheStatus::default()
         };

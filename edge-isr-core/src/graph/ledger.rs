@@ -54,10 +54,13 @@ impl Ledger {
     /// page born before that is of use any more.
     #[must_use]
     pub fn new(incarnation: Incarnation, most_marks: usize, horizon: Duration) -> Self {
+        let [a, b, c, d, e, f, g, ..] = incarnation.to_bytes();
         Self {
             incarnation,
             seq: AtomicU64::new(0),
-            applied: AtomicU64::new(0),
+            // Above zero, and elsewhere in each life: a page that comes from a store and was not judged here
+            // must not look as if it had been.
+            applied: AtomicU64::new(u64::from_le_bytes([a, b, c, d, e, f, g, 0]) + 1),
             floor_soft: AtomicU64::new(0),
             floor_hard: AtomicU64::new(0),
             shards: (0..SHARDS).map(|_| Mutex::new(Shard::default())).collect(),
@@ -78,7 +81,7 @@ impl Ledger {
         Snapshot { incarnation: self.incarnation, seq: self.seq.load(SeqCst) }
     }
 
-    /// How many changes are visible in full. What a hit compares; one load.
+    /// Moves with each change that is visible in full. What a hit compares; one load.
     #[must_use]
     #[inline]
     pub fn applied(&self) -> u64 {

@@ -18,7 +18,7 @@ use crate::model::head::{CACHE_TAG, HeadParts, SURROGATE_KEY};
 use crate::model::implicit;
 use crate::model::key::{Audience, CacheKey};
 use crate::model::lifetime::Lifetime;
-use crate::model::page::{Birth, Page};
+use crate::model::page::{Birth, Page, keep_private, zero_freshness};
 use crate::model::policy::Rules;
 use crate::model::reason::Reason;
 use crate::model::storable;
@@ -150,9 +150,13 @@ impl Isr {
         if status.is_server_error() {
             return;
         }
+        self.0.pages.remove_up_to(permit.key(), permit.snapshot().seq);
+        if self.0.pages.peek(permit.key()).is_some() {
+            // A later render's page stands there: this answer is past.
+            return;
+        }
         let until = self.0.clock.now().after(self.0.limits.pass_ttl);
         self.0.passed.insert(permit.key().hash(), until);
-        self.0.pages.remove_up_to(permit.key(), permit.snapshot().seq);
     }
 
     /// Puts on what every page leaves with.
@@ -166,6 +170,7 @@ impl Isr {
         body: &[Bytes],
     ) {
         storable::strip_hop_by_hop(headers);
+        storable::name_dimensions(headers, &rules.vary);
         for name in [AGE, EXPIRES, PRAGMA] {
             headers.remove(name);
         }
@@ -204,8 +209,13 @@ impl Isr {
                 }
             }
         }
-        if let Some(value) = freshness {
+        if freshness == Some(cache_control::NO_FRESHNESS) {
+            zero_freshness(headers);
+        } else if let Some(value) = freshness {
             headers.insert(CACHE_CONTROL, value);
+        }
+        if key.scope().audience == Audience::Draft {
+            keep_private(headers);
         }
     }
 

@@ -16,7 +16,9 @@ use crate::model::verdict::{Staleness, Verdict};
 impl Isr {
     /// Joins the flight for a key or begins the next one. `owed` is the sequence of the visitor's receipt or
     /// of the job; a flight that began before it is not joined, nor one that a hard mark has overtaken.
-    pub fn board(&self, key: &CacheKey, tags: &TagSet, owed: u64) -> Boarding {
+    ///
+    /// `tags` names what is known of the page before it is rendered; it is asked only if a flight begins.
+    pub fn board(&self, key: &CacheKey, owed: u64, tags: impl FnOnce() -> TagSet) -> Boarding {
         let ledger = self.0.graph.ledger();
         let joinable = |flight: &Flight| {
             #[cfg(feature = "twins")]
@@ -26,7 +28,7 @@ impl Isr {
             let seq = flight.snapshot().seq;
             seq >= owed && ledger.marks(flight.known().iter().copied()).latest.hard <= seq
         };
-        let begin = || (ledger.snapshot(), self.ids(key, tags, true));
+        let begin = || (ledger.snapshot(), self.ids(key, &tags(), true));
         self.0.flights.board(key, joinable, begin)
     }
 

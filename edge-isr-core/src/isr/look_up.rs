@@ -8,12 +8,11 @@ use http::{HeaderMap, HeaderValue, Response};
 use super::Isr;
 use crate::clock::Moment;
 use crate::ladder;
-use crate::model::cache_control;
 use crate::model::cache_status::{CacheStatus, Forward};
 use crate::model::conditional::{Selection, select};
 use crate::model::decide::{Decision, decide};
 use crate::model::key::KeyRef;
-use crate::model::page::{Page, zero_freshness};
+use crate::model::page::{Page, keep_private, zero_freshness};
 use crate::model::reason::Reason;
 use crate::model::snapshot::Marks;
 use crate::model::verdict::{Staleness, Verdict};
@@ -173,7 +172,7 @@ impl Isr {
         let value = self.status_value(status, Some(page));
         let mut response = page.answer(selection, ladder::age(age.as_secs()), value);
         if page.is_draft() {
-            response.headers_mut().insert(http::header::CACHE_CONTROL, cache_control::PRIVATE);
+            keep_private(response.headers_mut());
         } else if overtaken {
             zero_freshness(response.headers_mut());
         }

@@ -99,13 +99,18 @@ impl Worker {
                 Some(done) = self.renders.join_next() => self.finish(done).await,
                 Some(_) = self.purges.join_next() => {}
                 () = isr.0.sweeps.woken(), if self.listing.is_none() => {}
-                () = look_again, if !self.waiting.is_empty() => {}
+                () = look_again, if !self.waiting.is_empty() => self.push_again().await,
             }
         }
         // What is in the air lands; `shutdown` has the deadline.
         let aborted = self.isr.clone();
         tokio::select! {
-            () = async { while self.renders.join_next().await.is_some() {} } => {}
+            () = async {
+                while let Some(done) = self.renders.join_next().await {
+                    self.finish(done).await;
+                }
+                while self.purges.join_next().await.is_some() {}
+            } => {}
             () = aborted.aborted() => {}
         }
     }
@@ -160,6 +165,17 @@ impl Worker {
             }
         }
         // A queue that is full or gone leaves the page to its next visitor: it is marked, so nothing is lost.
+    }
+
+    /// Another worker may have taken a job of ours, and be done with it or have given it up: then it is queued
+    /// again, and ours to finish.
+    async fn push_again(&self) {
+        for (key, owners) in &self.waiting {
+            let want =
+                owners.iter().filter_map(|id| self.underway.get(id)).map(|underway| underway.sweep.seq).max();
+            let Some(want) = want else { continue };
+            let _ = self.isr.0.queue.push(Job { key: key.clone(), want }).await;
+        }
     }
 
     /// Whether the page is new enough, or not there to be renewed.
@@ -248,6 +264,8 @@ impl Worker {
         }
         let isr = self.isr.clone();
         self.purges.spawn(async move {
+            // The whole of it: `idle` waits for its guard.
+            let sweep = sweep;
             if sweep.mode == Mode::Hard {
                 tokio::time::sleep(isr.0.limits.settle).await;
             }

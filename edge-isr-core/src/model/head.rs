@@ -12,6 +12,7 @@ use http::header::{
 use http::{Response, StatusCode};
 
 use super::cache_status::CACHE_STATUS;
+use super::storable::is_targeted;
 use crate::ladder;
 
 /// The tag header of Fastly and its kin: tags separated by spaces.
@@ -65,8 +66,11 @@ impl HeadParts {
         headers.remove(AGE);
         let mut own = Vec::new();
         for name in names {
-            let single = headers.get_all(&name).iter().count() == 1;
-            if single && let Some(value) = headers.remove(&name) {
+            let mut lines = headers.get_all(&name).iter();
+            // Alone, and short enough for the two bytes of length that a page keeps.
+            let fits = lines.next().is_some_and(|line| line.len() <= usize::from(u16::MAX));
+            let is_own = fits && lines.next().is_none();
+            if is_own && let Some(value) = headers.remove(&name) {
                 own.push((name, Bytes::copy_from_slice(value.as_bytes())));
             }
         }
@@ -119,7 +123,7 @@ impl HeadParts {
         for (name, value) in &self.common {
             let value = ladder::intern(value.clone());
             // RFC 9110 §15.4.5: what a 304 carries beside the validators.
-            if [CACHE_CONTROL, VARY, EXPIRES].contains(name) {
+            if [CACHE_CONTROL, VARY, EXPIRES].contains(name) || is_targeted(name) {
                 not_modified.append(name, value.clone());
             }
             full.append(name, value);

@@ -7,16 +7,16 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderValue, LAST_MODIFIED};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderName, HeaderValue, LAST_MODIFIED};
 use http::{HeaderMap, Response, StatusCode};
 
-use super::cache_control::NO_FRESHNESS;
+use super::cache_control::{NO_FRESHNESS, PRIVATE};
 use super::conditional::{Selection, Validators};
 use super::head::Head;
 use super::key::{Audience, CacheKey, KeyRef, Scope};
 use super::lifetime::Lifetime;
 use super::snapshot::{Marks, Snapshot};
-use super::storable::{CDN_CACHE_CONTROL, SURROGATE_CONTROL};
+use super::storable::is_targeted;
 use super::tag::{TagId, TagSet};
 use super::verdict::{Loss, Verdict, verdict};
 use crate::clock::Moment;
@@ -290,11 +290,20 @@ impl Page {
 pub fn zero_freshness(headers: &mut HeaderMap) {
     headers.insert(http::header::CACHE_CONTROL, NO_FRESHNESS);
     headers.remove(http::header::EXPIRES);
-    for name in [CDN_CACHE_CONTROL, SURROGATE_CONTROL] {
-        if headers.contains_key(&name) {
-            // Neither knows `s-maxage` or needs it.
-            headers.insert(name, HeaderValue::from_static("max-age=0, must-revalidate"));
-        }
+    let targeted: Vec<HeaderName> = headers.keys().filter(|name| is_targeted(name)).cloned().collect();
+    for name in targeted {
+        // None of them knows `s-maxage` or needs it.
+        headers.insert(name, HeaderValue::from_static("max-age=0, must-revalidate"));
+    }
+}
+
+/// Keeps an answer that is for one visitor, or for those who know a secret, out of every cache on its way.
+pub fn keep_private(headers: &mut HeaderMap) {
+    headers.insert(http::header::CACHE_CONTROL, PRIVATE);
+    headers.remove(http::header::EXPIRES);
+    let targeted: Vec<HeaderName> = headers.keys().filter(|name| is_targeted(name)).cloned().collect();
+    for name in targeted {
+        headers.remove(name);
     }
 }
 

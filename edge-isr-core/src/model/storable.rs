@@ -2,8 +2,8 @@
 //! doubt, no.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, SET_COOKIE, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE, VARY,
+    CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE,
+    TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VARY,
 };
 use http::{StatusCode, response};
 
@@ -11,10 +11,15 @@ use super::cache_control;
 use super::policy::{Empty, Rules};
 use super::reason::Reason;
 
-/// `CDN-Cache-Control` (RFC 9213).
-pub const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
-/// `Surrogate-Control`, its forerunner.
+/// `Surrogate-Control`, the forerunner of `CDN-Cache-Control` (RFC 9213).
 pub const SURROGATE_CONTROL: HeaderName = HeaderName::from_static("surrogate-control");
+
+/// Whether a field tells one kind of cache what `Cache-Control` tells all (RFC 9213 §2.1): `CDN-Cache-Control`,
+/// `Surrogate-Control`, and `Cloudflare-CDN-Cache-Control` and its kin.
+#[must_use]
+pub fn is_targeted(name: &HeaderName) -> bool {
+    name.as_str().ends_with("cdn-cache-control") || *name == SURROGATE_CONTROL
+}
 
 /// Judges the head of an answer on a policy route.
 ///
@@ -61,7 +66,7 @@ pub fn body(parts: &response::Parts, len: usize, rules: &Rules) -> Result<(), Re
 
 /// RFC 9111 §5.2.2, and the fields meant for CDNs: a prohibition anywhere counts.
 fn prohibited(headers: &HeaderMap) -> Result<(), Reason> {
-    for name in [&http::header::CACHE_CONTROL, &CDN_CACHE_CONTROL, &SURROGATE_CONTROL] {
+    for name in headers.keys().filter(|name| **name == http::header::CACHE_CONTROL || is_targeted(name)) {
         let found = cache_control::prohibitions(headers, name);
         let reason = match () {
             () if found.private => Reason::Private,
@@ -109,6 +114,22 @@ fn content_length(headers: &HeaderMap) -> Option<Option<u64>> {
     let first = lines.next()?;
     let number = first.to_str().ok().and_then(|text| text.parse().ok());
     Some(number.filter(|_| lines.next().is_none()))
+}
+
+/// Adds the declared dimensions that the handler did not name to `Vary` (RFC 9110 §12.5.5): a cache in front
+/// that does not know them would give one visitor's variant to all.
+pub fn name_dimensions(headers: &mut HeaderMap, declared: &[HeaderName]) {
+    let is_named = |name: &&HeaderName| {
+        let mut lines =
+            headers.get_all(VARY).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+        lines.any(|named| named.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))
+    };
+    let missing: Vec<&str> = declared.iter().filter(|name| !is_named(name)).map(HeaderName::as_str).collect();
+    if let Ok(line) = HeaderValue::from_str(&missing.join(", "))
+        && !missing.is_empty()
+    {
+        headers.append(VARY, line);
+    }
 }
 
 /// Removes what belongs to one connection and not to the page (RFC 9110 §7.6.1).
