@@ -8,7 +8,10 @@ use edge_isr_core::model::authority::{Scheme, normalize};
 use edge_isr_core::model::key::{Audience, Dimension, KeyRef};
 use edge_isr_core::model::policy::Rules;
 use edge_isr_core::{Cookies, Isr, Reason};
-use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE};
+use http::header::{
+    AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE,
+    UPGRADE,
+};
 use http::{Uri, request};
 
 /// The values of the dimensions; most pages have none or one.
@@ -31,6 +34,7 @@ pub(crate) struct Reading<'a> {
     path: &'a str,
     query: Option<Cow<'a, str>>,
     dimensions: Dimensions<'a>,
+    has_conditions: bool,
 }
 
 impl<'a> Reading<'a> {
@@ -43,7 +47,7 @@ impl<'a> Reading<'a> {
         uri: &'a Uri,
         parts: &'a request::Parts,
     ) -> Result<Self, Reason> {
-        let host = scan(&parts.headers, &rules.cookies)?;
+        let Scan { host, has_conditions } = Scan::of(&parts.headers, &rules.cookies)?;
         if rules.bypass_when.as_ref().is_some_and(|bypass| bypass(parts)) {
             return Err(Reason::Policy);
         }
@@ -67,11 +71,18 @@ impl<'a> Reading<'a> {
             path: uri.path(),
             query: uri.query().and_then(|raw| canonical_query(raw, &rules.query)),
             dimensions: dimensions(rules, parts)?,
+            has_conditions,
         };
         if reading.key().len_bytes() > isr.limits().key_bytes {
             return Err(Reason::KeyTooLong);
         }
         Ok(reading)
+    }
+
+    /// Whether the answer may be less than the whole page.
+    #[inline]
+    pub(crate) const fn has_conditions(&self) -> bool {
+        self.has_conditions
     }
 
     #[inline]
@@ -94,24 +105,37 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// Finds the `Host` and whatever makes a request bypass.
-#[inline]
-fn scan<'a>(headers: &'a HeaderMap, cookies: &Cookies) -> Result<Option<&'a HeaderValue>, Reason> {
-    let mut host = None;
-    for (name, value) in headers {
-        if name == HOST {
-            if host.replace(value).is_some() {
-                return Err(Reason::BadHost);
+/// What one pass over the headers finds.
+struct Scan<'a> {
+    host: Option<&'a HeaderValue>,
+    /// Conditions and ranges, which most requests don't have.
+    has_conditions: bool,
+}
+
+impl<'a> Scan<'a> {
+    /// An error is what makes the request bypass.
+    #[inline]
+    fn of(headers: &'a HeaderMap, cookies: &Cookies) -> Result<Self, Reason> {
+        let mut scan = Self { host: None, has_conditions: false };
+        for (name, value) in headers {
+            if name == HOST {
+                if scan.host.replace(value).is_some() {
+                    return Err(Reason::BadHost);
+                }
+            } else if name == AUTHORIZATION {
+                return Err(Reason::Authorization);
+            } else if name == UPGRADE {
+                return Err(Reason::Upgrade);
+            } else if name == COOKIE {
+                if *cookies != Cookies::Ignore && counts(value, cookies) {
+                    return Err(Reason::Cookie);
+                }
+            } else {
+                scan.has_conditions |= name == IF_NONE_MATCH || name == IF_MODIFIED_SINCE || name == RANGE;
             }
-        } else if name == AUTHORIZATION {
-            return Err(Reason::Authorization);
-        } else if name == UPGRADE {
-            return Err(Reason::Upgrade);
-        } else if name == COOKIE && *cookies != Cookies::Ignore && counts(value, cookies) {
-            return Err(Reason::Cookie);
         }
+        Ok(scan)
     }
-    Ok(host)
 }
 
 /// Whether a `Cookie` line has a cookie that counts. The receipt's own never does.

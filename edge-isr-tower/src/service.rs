@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use edge_isr_core::isr::look_up::LookUp;
+use edge_isr_core::isr::look_up::{Hit, LookUp};
 use edge_isr_core::model::cache_status::{CacheStatus, Forward};
+use edge_isr_core::model::conditional::Selection;
 use edge_isr_core::{BoxError, Isr, Reason};
 use http::header::HeaderValue;
 use http::{Extensions, Method, Request, Response, Uri, request};
@@ -155,13 +156,17 @@ where
         };
         let key = reading.key();
         let found = shared.isr.look_up(&key, || shared.isr.owed(reading::receipt(&parts.headers)));
+        let select = |hit: &Hit| match reading.has_conditions() {
+            true => hit.select(&parts.headers, is_head),
+            false => Selection::unconditional(is_head),
+        };
         match found {
             LookUp::Fresh(hit) => {
-                let selection = hit.select(&parts.headers, is_head);
+                let selection = select(&hit);
                 ResponseFuture::ready(shared.isr.answer(&hit, &selection))
             }
             LookUp::Stale(hit) => {
-                let selection = hit.select(&parts.headers, is_head);
+                let selection = select(&hit);
                 let answer = shared.isr.answer(&hit, &selection);
                 miss::refresh(shared, &shared.isr.own_key(&key), route, &parts);
                 ResponseFuture::ready(answer)

@@ -31,7 +31,8 @@ impl Answer {
     /// A header's lines, joined; empty without any.
     #[must_use]
     pub fn header(&self, name: &str) -> String {
-        let lines: Vec<_> = self.headers.get_all(name).iter().map(|line| line.to_str().expect("text")).collect();
+        let lines: Vec<_> =
+            self.headers.get_all(name).iter().map(|line| line.to_str().expect("text")).collect();
         lines.join(", ")
     }
 
@@ -88,7 +89,9 @@ pub async fn head(site: &Site, path: &str) -> Answer {
     send(site, request(Method::HEAD, path)).await
 }
 
-fn request(method: Method, path: &str) -> Request {
+/// A request as a visitor sends it, to be added to.
+#[must_use]
+pub fn request(method: Method, path: &str) -> Request {
     let request = Request::builder().method(method).uri(path).header("host", "www.example.com");
     request.body(Body::empty()).expect("a path of ours")
 }

@@ -45,8 +45,8 @@ impl Gate {
 
 /// Turns a wait without end into a failure.
 pub async fn within<F: Future>(future: F) -> F::Output {
-    match tokio::time::timeout(Duration::from_secs(10), future).await {
+    match tokio::time::timeout(Duration::from_secs(30), future).await {
         Ok(output) => output,
-        Err(_) => panic!("still waiting after ten seconds"),
+        Err(_) => panic!("still waiting after thirty seconds"),
     }
 }

@@ -1,12 +1,20 @@
 //! What the stories share: a site with one page whose order of events a test decides.
-#![allow(clippy::missing_panics_doc, clippy::unwrap_used, reason = "a helper that can't go on fails its test")]
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    reason = "a helper that can't go on fails its test"
+)]
 
 mod answer;
+mod ask;
 mod gate;
 mod page;
 mod site;
+mod story;
 
-pub use answer::{Answer, get, head, send};
+pub use answer::{Answer, get, head, request, send};
+pub use ask::{User, ask, call, echo, exchange, get_with, serve, site};
 pub use gate::{Gate, within};
 pub use page::{HTML, Page, html};
 pub use site::{POSITIONS, Position, Site, place};
+pub use story::{Story, begun, lasting, until};

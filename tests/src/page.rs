@@ -61,6 +61,18 @@ impl Page {
         self.0.version.store(version, SeqCst);
     }
 
+    /// The version of the data.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.0.version.load(SeqCst)
+    }
+
+    /// Whether renders stop at the gate.
+    #[must_use]
+    pub fn is_gated(&self) -> bool {
+        self.0.is_gated.load(SeqCst)
+    }
+
     /// How often the handler was called.
     #[must_use]
     pub fn renders(&self) -> usize {
@@ -89,7 +101,6 @@ impl Page {
     }
 
     /// The handler, for `GET`.
-    #[must_use]
     pub fn handler(&self) -> MethodRouter {
         let page = self.clone();
         get(move |isr: IsrContext| page.render(isr))
@@ -97,8 +108,8 @@ impl Page {
 
     async fn render(self, isr: IsrContext) -> Response {
         self.0.renders.fetch_add(1, SeqCst);
-        let version = self.0.version.load(SeqCst);
-        if self.0.is_gated.load(SeqCst) {
+        let version = self.version();
+        if self.is_gated() {
             self.0.gate.pass().await;
         }
         let tags = self.0.tags.lock().unwrap().clone();

@@ -3,12 +3,13 @@
 //! Small on purpose, a few tens of bytes an edge. An exact tag leads to its pages through `members`; what is
 //! rare (ancestors, paths, hosts) is found by walking the rows, a bounded stretch at a time.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use hashbrown::HashTable;
 
+use super::carriers::Carriers;
 use super::{Cursor, Members};
 use crate::clock::Moment;
 use crate::hash::IdentityState;
@@ -66,21 +67,13 @@ impl Row {
     }
 }
 
-/// The pages of one tag: mostly one.
-#[derive(Debug)]
-enum Pages {
-    One(u32),
-    #[expect(clippy::box_collection, reason = "most tags have one page, and pay for the larger variant")]
-    Many(Box<BTreeSet<u32>>),
-}
-
 /// See the module's text.
 #[derive(Debug)]
 pub struct Index {
     rows: Vec<Option<Row>>,
     free: Vec<u32>,
     by_url: HashTable<u32>,
-    members: HashMap<u64, Pages, IdentityState>,
+    members: Carriers,
     /// How many rows carry something below a tag.
     below: HashMap<u64, u32, IdentityState>,
     build: Option<Box<str>>,
@@ -98,7 +91,7 @@ impl Index {
             rows: Vec::new(),
             free: Vec::new(),
             by_url: HashTable::new(),
-            members: HashMap::default(),
+            members: Carriers::default(),
             below: HashMap::default(),
             build: build.map(Into::into),
             most_rows,
@@ -152,7 +145,7 @@ impl Index {
             *self.below.entry(implicit::url_hash(key.path(), None)).or_default() += 1;
         }
         for tag in tags {
-            add(&mut self.members, TagId::of(tag.as_str()), at);
+            self.members.add(TagId::of(tag.as_str()), at);
             for above in tag.ancestors() {
                 *self.below.entry(TagId::of(above).0).or_default() += 1;
             }
@@ -175,7 +168,7 @@ impl Index {
     fn drop_row(&mut self, at: u32) {
         let Some(row) = self.rows.get_mut(at as usize).and_then(Option::take) else { return };
         for tag in row.tags() {
-            remove(&mut self.members, TagId::of(tag), at);
+            self.members.remove(TagId::of(tag), at);
             for above in ancestors(tag) {
                 release(&mut self.below, TagId::of(above).0);
             }
@@ -217,11 +210,7 @@ impl Index {
         if tag.as_str().starts_with('~') || self.below.contains_key(&id.0) {
             return None;
         }
-        Some(match self.members.get(&id.0) {
-            None => 0,
-            Some(Pages::One(_)) => 1,
-            Some(Pages::Many(pages)) => pages.len(),
-        })
+        Some(self.members.count(id))
     }
 
     /// How many variants of the key's URL there are beside the key itself.
@@ -271,16 +260,8 @@ impl Index {
     }
 
     fn exact(&self, id: TagId, from: usize, limit: usize) -> (Vec<u32>, Option<Cursor>) {
-        let from = u32::try_from(from).unwrap_or(u32::MAX);
-        match self.members.get(&id.0) {
-            None => (Vec::new(), None),
-            Some(Pages::One(at)) => ((*at >= from).then_some(*at).into_iter().collect(), None),
-            Some(Pages::Many(pages)) => {
-                let mut rest = pages.range(from..).copied();
-                let found: Vec<u32> = rest.by_ref().take(limit).collect();
-                (found, rest.next().map(|at| Cursor(u64::from(at))))
-            }
-        }
+        let (rows, next) = self.members.list(id, u32::try_from(from).unwrap_or(u32::MAX), limit);
+        (rows, next.map(|at| Cursor(u64::from(at))))
     }
 
     fn walk(&self, tag: &str, from: usize, limit: usize) -> (Vec<u32>, Option<Cursor>) {
@@ -313,30 +294,5 @@ fn release(counts: &mut HashMap<u64, u32, IdentityState>, id: u64) {
         if *count == 0 {
             counts.remove(&id);
         }
-    }
-}
-
-fn add(members: &mut HashMap<u64, Pages, IdentityState>, id: TagId, at: u32) {
-    match members.get_mut(&id.0) {
-        None => drop(members.insert(id.0, Pages::One(at))),
-        Some(Pages::Many(pages)) => drop(pages.insert(at)),
-        Some(one @ Pages::One(_)) => {
-            let Pages::One(first) = *one else { return };
-            *one = Pages::Many(Box::new(BTreeSet::from([first, at])));
-        }
-    }
-}
-
-fn remove(members: &mut HashMap<u64, Pages, IdentityState>, id: TagId, at: u32) {
-    let is_empty = match members.get_mut(&id.0) {
-        None => false,
-        Some(Pages::One(only)) => *only == at,
-        Some(Pages::Many(pages)) => {
-            pages.remove(&at);
-            pages.is_empty()
-        }
-    };
-    if is_empty {
-        members.remove(&id.0);
     }
 }

@@ -9,6 +9,7 @@ use crate::model::key::CacheKey;
 use crate::model::snapshot::{Marks, Mode, Snapshot};
 use crate::model::tag::{Tag, TagSet};
 
+mod carriers;
 mod index;
 mod ledger;
 mod memory;

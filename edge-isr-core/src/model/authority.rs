@@ -51,6 +51,9 @@ impl Scheme {
 /// ```
 #[must_use]
 pub fn normalize(text: &str, scheme: Scheme) -> Option<Cow<'_, str>> {
+    if is_plain(text) {
+        return Some(Cow::Borrowed(text));
+    }
     let (host, port) = split_port(text)?;
     let port = port.filter(|&port| port != scheme.default_port());
     let bare = host.strip_suffix('.').unwrap_or(host);
@@ -70,6 +73,21 @@ pub fn normalize(text: &str, scheme: Scheme) -> Option<Cow<'_, str>> {
         Some(_) if bare.len() == host.len() => Some(Cow::Borrowed(text)),
         Some(port) => Some(Cow::Owned(format!("{bare}:{port}"))),
     }
+}
+
+/// Whether a host is in its one spelling already, as nearly all are. One pass.
+fn is_plain(text: &str) -> bool {
+    const PLAIN: [bool; 256] = {
+        let mut plain = [false; 256];
+        let bytes = b"abcdefghijklmnopqrstuvwxyz0123456789-._";
+        let mut n = 0;
+        while n < bytes.len() {
+            plain[bytes[n] as usize] = true;
+            n += 1;
+        }
+        plain
+    };
+    !matches!(text.as_bytes().last(), None | Some(b'.')) && text.bytes().all(|byte| PLAIN[byte as usize])
 }
 
 /// Splits at the port's colon. `None` when the port is not a plain number; an empty port is no port.

@@ -22,6 +22,15 @@ pub enum Selection {
     Unsatisfiable,
 }
 
+impl Selection {
+    /// What a request without conditions and ranges wants.
+    #[must_use]
+    #[inline]
+    pub const fn unconditional(is_head: bool) -> Self {
+        if is_head { Self::HeadOnly } else { Self::Whole }
+    }
+}
+
 /// What a page offers to be compared with.
 #[derive(Debug, Clone, Copy)]
 pub struct Validators<'a> {
@@ -38,7 +47,7 @@ pub struct Validators<'a> {
 /// Selects by the request's headers, in the order of RFC 9110 §13.2.2.
 #[must_use]
 pub fn select(headers: &HeaderMap, is_head: bool, page: &Validators<'_>) -> Selection {
-    let whole = if is_head { Selection::HeadOnly } else { Selection::Whole };
+    let whole = Selection::unconditional(is_head);
     if !page.ok {
         return whole;
     }

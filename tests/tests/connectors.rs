@@ -1,0 +1,314 @@
+//! Caches in front are told to forget: in the right order, within their limits, and nothing is called
+//! confirmed that was not.
+#![allow(clippy::unwrap_used, reason = "what can't go on fails its test")]
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use edge_isr_axum::prelude::*;
+use edge_isr_axum::{Builder, Connector, Limits, Mode, Purge, PurgeLimits, PurgeState, Reason, Result};
+use edge_isr_core::testing::RecordingConnector;
+use edge_isr_stories::*;
+use tokio::time::Instant;
+
+const S: Duration = Duration::from_secs(1);
+
+fn confirmed() -> Vec<(&'static str, PurgeState)> {
+    vec![("recording", PurgeState::Confirmed)]
+}
+
+fn pending() -> Vec<(&'static str, PurgeState)> {
+    vec![("recording", PurgeState::Pending)]
+}
+
+fn with(recording: &RecordingConnector, settings: impl FnOnce(Builder) -> Builder) -> Story {
+    let recording = recording.clone();
+    Story::with(Position::Inside, lasting(), |builder| settings(builder.connector(recording)))
+}
+
+/// A cache in front that, told to forget, asks for the page again at once.
+#[derive(Debug, Clone, Default)]
+struct Refetching {
+    site: Arc<OnceLock<Site>>,
+    got: Arc<Mutex<Vec<(Mode, Answer)>>>,
+}
+
+#[async_trait::async_trait]
+impl Connector for Refetching {
+    fn name(&self) -> &'static str {
+        "refetching"
+    }
+
+    fn limits(&self) -> PurgeLimits {
+        PurgeLimits::default()
+    }
+
+    async fn purge(&self, purge: &Purge) -> Result<()> {
+        let answer = get(self.site.get().expect("put there before"), "/pages/1").await;
+        self.got.lock().unwrap().push((purge.mode, answer));
+        Ok(())
+    }
+}
+
+/// One that never answers.
+#[derive(Debug)]
+struct Hanging;
+
+#[async_trait::async_trait]
+impl Connector for Hanging {
+    fn name(&self) -> &'static str {
+        "hanging"
+    }
+
+    fn limits(&self) -> PurgeLimits {
+        PurgeLimits::default()
+    }
+
+    async fn purge(&self, _: &Purge) -> Result<()> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn p22_a_soft_purge_follows_the_new_page() {
+    let recording = RecordingConnector::default();
+    let story = with(&recording, |builder| builder);
+    let _worker = story.worker().await;
+    story.get("/pages/1").await;
+    story.page.gated(true);
+    let receipt = story.invalidate(1, Mode::Soft).await;
+    story.page.gate().arrival().await;
+    assert_eq!(receipt.purges(), pending());
+    assert!(recording.seen().is_empty(), "not while the old page is all there is");
+    story.page.gate().open(1);
+    within(story.isr.idle()).await;
+    assert_eq!(
+        recording.seen(),
+        [Purge { mode: Mode::Soft, tags: vec![tag("page", 1)], ..Purge::default() }]
+    );
+    assert_eq!(receipt.purges(), confirmed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn p22_a_hard_purge_comes_at_once_and_again_after_what_was_in_flight_has_settled() {
+    let recording = RecordingConnector::default();
+    let story = with(&recording, |builder| builder);
+    let _worker = story.worker().await;
+    story.get("/pages/1").await;
+    let since = Instant::now();
+    let receipt = story.invalidate(1, Mode::Hard).await;
+    assert_eq!((recording.seen().len(), receipt.purges()), (1, confirmed()));
+    assert!(since.elapsed() < S);
+    within(story.isr.idle()).await;
+    assert_eq!(since.elapsed().as_secs(), 2, "the settle time");
+    let purge = Purge { mode: Mode::Hard, tags: vec![tag("page", 1)], ..Purge::default() };
+    assert_eq!(recording.seen(), [purge.clone(), purge]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p10_p22_a_cache_that_asks_right_after_its_purge_gets_the_new_page() {
+    for position in POSITIONS {
+        let cdn = Refetching::default();
+        let story = Story::with(position, lasting(), |builder| builder.connector(cdn.clone()));
+        cdn.site.set(story.site.clone()).unwrap();
+        let _worker = story.worker().await;
+        story.get("/pages/1").await;
+        for (version, mode, times) in [(2, Mode::Soft, 1), (3, Mode::Hard, 2)] {
+            story.page.commit(version);
+            story.invalidate(1, mode).await;
+            within(story.isr.idle()).await;
+            let got = std::mem::take(&mut *cdn.got.lock().unwrap());
+            assert_eq!(got.len(), times, "{position:?} {mode:?}");
+            for (said, answer) in got {
+                assert_eq!((said, answer.text()), (mode, &*format!("v{version}")), "{position:?}");
+                assert!(!answer.is_zero_downstream(), "{position:?}: it may keep this one");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn p22_without_a_worker_purges_are_sent_at_once_and_the_operator_is_told() {
+    let recording = RecordingConnector::default();
+    let story = with(&recording, |builder| builder);
+    story.get("/pages/1").await;
+    let soft = story.invalidate(1, Mode::Soft).await;
+    assert_eq!((recording.seen().len(), soft.purges()), (1, confirmed()));
+    let health = story.isr.health();
+    assert!(
+        health.notes.iter().any(|note| note.subject == "worker" && note.advice.contains("isr.worker(app)"))
+    );
+    let stale = story.get("/pages/1").await;
+    assert!(stale.is_zero_downstream(), "what the cache fetches now, it can't keep");
+    let hard = story.invalidate(1, Mode::Hard).await;
+    assert_eq!((recording.seen().len(), hard.purges()), (2, confirmed()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn p07_p22_what_was_not_confirmed_is_in_the_receipt_and_counted() {
+    let recording = RecordingConnector::default();
+    let story = with(&recording, |builder| builder);
+    let _worker = story.worker().await;
+    story.get("/pages/1").await;
+    recording.set_failing(true);
+    let receipt = story.invalidate(1, Mode::Hard).await;
+    let [("recording", PurgeState::Failed(why))] = &receipt.purges()[..] else { panic!("{receipt:?}") };
+    assert!(why.contains("told to fail"), "{why}");
+    assert_eq!(story.isr.stats().count(Reason::PurgeFailed), 1);
+    let health = story.isr.health();
+    assert!(
+        health.notes.iter().any(|note| note.reason == Reason::PurgeFailed && note.subject == "recording")
+    );
+    assert_eq!(story.get("/pages/1").await.text(), "v1");
+    recording.set_failing(false);
+    within(story.isr.idle()).await;
+    assert_eq!(receipt.purges(), confirmed(), "the second purge was");
+}
+
+#[tokio::test(start_paused = true)]
+async fn p07_p22_a_connector_that_never_answers_holds_nobody_up() {
+    let recording = RecordingConnector::default();
+    let story = with(&recording, |builder| builder.connector(Hanging));
+    let _worker = story.worker().await;
+    story.get("/pages/1").await;
+    story.page.commit(2);
+    let since = Instant::now();
+    let receipt = story.invalidate(1, Mode::Hard).await;
+    assert_eq!(since.elapsed().as_secs(), 5, "limits.purge_wait");
+    let hung = PurgeState::Failed("no answer in time".to_owned());
+    assert_eq!(receipt.purges(), [("recording", PurgeState::Confirmed), ("hanging", hung)]);
+    within(story.isr.idle()).await;
+    let fresh = story.get("/pages/1").await;
+    assert!(fresh.is_fresh_hit() && fresh.text() == "v2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn p07_an_invalidation_that_is_dropped_while_it_purges_has_marked() {
+    let story = Story::with(Position::Inside, lasting(), |builder| builder.connector(Hanging));
+    story.get("/pages/1").await;
+    story.page.commit(2);
+    let graph = story.isr.graph();
+    drop(begun(async move { graph.expire_by_tags([tag("page", 1)]).await }).await);
+    assert_eq!(story.get("/pages/1").await.text(), "v2");
+}
+
+#[tokio::test]
+async fn p07_an_invalidation_that_was_never_polled_has_done_nothing() {
+    let recording = RecordingConnector::default();
+    let story = with(&recording, |builder| builder);
+    story.get("/pages/1").await;
+    drop(story.isr.graph().expire_by_tags([tag("page", 1)]));
+    assert!(story.get("/pages/1").await.is_fresh_hit() && recording.seen().is_empty());
+}
+
+#[tokio::test]
+async fn p22_a_connector_never_gets_more_than_its_limits_in_one_call() {
+    let recording = RecordingConnector::with_limits(PurgeLimits { tags: 2, urls: 3 });
+    let story = with(&recording, |builder| builder);
+    for id in 0..7 {
+        story.get(&format!("/pages/{id}")).await;
+    }
+    let tags: Vec<Tag> = (0..5).map(|id| tag("page", id)).collect();
+    story.isr.graph().revalidate_by_tags(tags.clone()).await.unwrap();
+    let seen = recording.seen();
+    assert!(seen.iter().all(|purge| purge.tags.len() <= 2 && purge.urls.is_empty() && !purge.everything));
+    let told: BTreeSet<&Tag> = seen.iter().flat_map(|purge| &purge.tags).collect();
+    assert_eq!((seen.len(), told), (3, tags.iter().collect()));
+    story.isr.graph().by_prefix("/pages", Mode::Soft).await.unwrap();
+    let seen = recording.seen().split_off(3);
+    assert!(seen.iter().all(|purge| purge.tags.is_empty() && purge.urls.len() <= 3 && !purge.everything));
+    let told: BTreeSet<&str> = seen.iter().flat_map(|purge| &purge.urls).map(String::as_str).collect();
+    assert_eq!((seen.len(), told.len()), (3, 7), "our own tags mean nothing to it, so it gets URLs");
+    assert!(told.contains("http://www.example.com/pages/6"));
+}
+
+#[tokio::test]
+async fn p22_a_cache_that_knows_no_tags_gets_urls_and_everything_where_the_list_is_not_whole() {
+    for rows in [100, 4] {
+        let recording = RecordingConnector::with_limits(PurgeLimits { tags: 0, urls: 3 });
+        let story = with(&recording, |builder| {
+            let mut limits = Limits::default();
+            limits.index_rows = rows;
+            builder.limits(limits)
+        });
+        story.page.tags([Tag::named("list")]);
+        for id in 0..7 {
+            story.get(&format!("/pages/{id}")).await;
+        }
+        story.isr.graph().revalidate_by_tags([Tag::named("list")]).await.unwrap();
+        let seen = recording.seen();
+        if rows == 100 {
+            let told: BTreeSet<&String> = seen.iter().flat_map(|purge| &purge.urls).collect();
+            assert_eq!((seen.len(), told.len()), (3, 7));
+            assert!(
+                seen.iter().all(|purge| purge.tags.is_empty() && purge.urls.len() <= 3 && !purge.everything)
+            );
+        } else {
+            assert_eq!(
+                seen,
+                [Purge { mode: Mode::Soft, everything: true, ..Purge::default() }],
+                "widened, not shrunk"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn p22_what_can_be_said_neither_in_tags_nor_in_urls_is_purged_as_a_whole() {
+    let everything = [Purge { mode: Mode::Hard, everything: true, ..Purge::default() }];
+    for (limits, by_tag) in [(PurgeLimits { tags: 0, urls: 0 }, true), (PurgeLimits::default(), false)] {
+        let recording = RecordingConnector::with_limits(limits);
+        let story = with(&recording, |builder| builder);
+        story.get("/pages/1").await;
+        if by_tag {
+            story.invalidate(1, Mode::Hard).await;
+        } else {
+            story.isr.graph().all(Mode::Hard).await.unwrap();
+        }
+        assert_eq!(recording.seen(), everything, "{limits:?}");
+    }
+}
+
+#[tokio::test]
+async fn p06_p22_of_a_burst_every_tag_is_purged_after_the_last_render() {
+    let recording = RecordingConnector::default();
+    let story = with(&recording, |builder| builder);
+    let _worker = story.worker().await;
+    for id in 0..10 {
+        story.get(&format!("/pages/{id}")).await;
+    }
+    let mut receipts = Vec::new();
+    for n in 0..50 {
+        story.page.commit(n + 2);
+        receipts.push(story.invalidate(n % 10, Mode::Soft).await);
+        if n % 3 == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    within(story.isr.idle()).await;
+    assert!(receipts.iter().all(|receipt| receipt.purges() == confirmed()));
+    let told: BTreeSet<Tag> = recording.seen().into_iter().flat_map(|purge| purge.tags).collect();
+    assert_eq!(told.len(), 10);
+    for id in 0..10 {
+        assert!(story.get(&format!("/pages/{id}")).await.is_fresh_hit());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p21_p22_at_shutdown_what_landed_is_purged_before_the_worker_returns() {
+    let recording = RecordingConnector::default();
+    let story = with(&recording, |builder| builder);
+    let worker = story.worker().await;
+    story.get("/pages/1").await;
+    story.page.gated(true);
+    let receipt = story.invalidate(1, Mode::Soft).await;
+    story.page.gate().arrival().await;
+    let isr = story.isr.clone();
+    let shutdown = begun(async move { isr.shutdown(10 * S).await }).await;
+    story.page.gate().open(1);
+    shutdown.await;
+    within(worker).await.unwrap();
+    assert_eq!(receipt.purges(), confirmed());
+    assert_eq!(recording.seen().len(), 1);
+}

@@ -1,0 +1,923 @@
+//! What is for one visitor stays with one visitor: sanitised renders, credentials, vetoes, drafts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use axum::{Extension, Router};
+use edge_isr_axum::Reason;
+use edge_isr_axum::prelude::*;
+use edge_isr_stories::{
+    Answer, HTML, POSITIONS, Page, Position, Site, Story, User, ask, begun, call, echo, get_with, html, lasting, place,
+    send, site,
+};
+
+const CANARY: &str = "canary";
+
+/// Headers that frameworks, proxies and servers act on and that are in no key here.
+const UNKEYED: &[&str] = &[
+    "forwarded",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-scheme",
+    "x-forwarded-for",
+    "x-forwarded-server",
+    "x-forwarded-path",
+    "x-forwarded-uri",
+    "x-forwarded-ssl",
+    "x-forwarded-by",
+    "x-forwarded",
+    "x-host",
+    "x-original-host",
+    "x-original-url",
+    "x-original-uri",
+    "x-rewrite-url",
+    "x-rewrite-uri",
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-http-host-override",
+    "x-backend-host",
+    "x-server-name",
+    "x-url-scheme",
+    "x-scheme",
+    "x-proto",
+    "x-port",
+    "x-base-url",
+    "x-script-name",
+    "x-proxy-url",
+    "x-request-uri",
+    "x-wap-profile",
+    "x-arbitrary",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-remote-ip",
+    "x-remote-addr",
+    "x-remote-user",
+    "x-originating-ip",
+    "x-custom-ip-authorization",
+    "x-user",
+    "x-user-id",
+    "x-auth-user",
+    "x-auth-token",
+    "x-api-key",
+    "x-access-token",
+    "x-csrf-token",
+    "x-xsrf-token",
+    "x-session-id",
+    "x-tenant-id",
+    "x-device",
+    "x-debug",
+    "x-forwarded-user",
+    "x-forwarded-email",
+    "x-forwarded-access-token",
+    "x-forwarded-groups",
+    "x-ms-client-principal",
+    "x-amzn-trace-id",
+    "x-amz-cf-id",
+    "x-goog-iap-jwt-assertion",
+    "x-goog-authenticated-user-email",
+    "x-azure-clientip",
+    "x-azure-fdid",
+    "x-appengine-country",
+    "x-appengine-user-ip",
+    "x-vercel-ip-country",
+    "x-vercel-id",
+    "x-nf-client-connection-ip",
+    "x-envoy-original-path",
+    "x-envoy-external-address",
+    "x-request-id",
+    "x-correlation-id",
+    "x-b3-traceid",
+    "traceparent",
+    "tracestate",
+    "baggage",
+    "cf-connecting-ip",
+    "cf-ipcountry",
+    "cf-visitor",
+    "cf-ray",
+    "cdn-loop",
+    "fastly-client-ip",
+    "fastly-ff",
+    "true-client-ip",
+    "client-ip",
+    "wl-proxy-client-ip",
+    "proxy-client-ip",
+    "proxy-host",
+    "proxy-connection",
+    "proxy-authorization",
+    "surrogate-capability",
+    "via",
+    "from",
+    "referer",
+    "origin",
+    "user-agent",
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "accept-datetime",
+    "cache-control",
+    "pragma",
+    "dnt",
+    "sec-gpc",
+    "save-data",
+    "downlink",
+    "ect",
+    "rtt",
+    "dpr",
+    "width",
+    "viewport-width",
+    "device-memory",
+    "sec-ch-ua",
+    "sec-ch-ua-mobile",
+    "sec-ch-ua-platform",
+    "sec-ch-prefers-color-scheme",
+    "sec-fetch-dest",
+    "sec-fetch-mode",
+    "sec-fetch-site",
+    "sec-fetch-user",
+    "sec-purpose",
+    "purpose",
+    "upgrade-insecure-requests",
+    "content-type",
+    "content-length",
+    "content-language",
+    "content-encoding",
+    "content-md5",
+    "transfer-encoding",
+    "connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "expect",
+    "max-forwards",
+    "range",
+    "if-match",
+    "if-none-match",
+    "if-modified-since",
+    "if-unmodified-since",
+    "if-range",
+    "cookie",
+    "cookie2",
+    "x-nextjs-data",
+    "x-middleware-prefetch",
+    "x-middleware-subrequest",
+    "x-middleware-rewrite",
+    "x-prerender-revalidate",
+    "x-matched-path",
+    "rsc",
+    "next-router-state-tree",
+    "next-action",
+    "x-sveltekit-action",
+    "x-inertia",
+    "hx-request",
+    "x-requested-with",
+    "x-pjax",
+    "turbo-frame",
+    "x-edge-isr-refill",
+    "x-edge-isr-debug",
+    "x-edge-isr-mode",
+    "x-edge-isr-tags",
+];
+
+fn echoing(position: Position, isr: &Isr, policy: Policy) -> Site {
+    place(position, isr, "/echo/{n}", policy, (), any(echo))
+}
+
+fn memory() -> Isr {
+    Isr::builder().build().unwrap()
+}
+
+#[tokio::test]
+async fn p23_d01_no_unkeyed_header_reaches_the_handler() {
+    // The canary bites: without the layer the handler tells it.
+    let bare = site(Router::new().route("/echo/{n}", any(echo)));
+    assert!(get_with(&bare, "/echo/0", &[("x-forwarded-host", CANARY)]).await.text().contains(CANARY));
+    assert!(UNKEYED.len() >= 120);
+    for position in POSITIONS {
+        let site = echoing(position, &memory(), Policy::new().cookies(Cookies::Ignore));
+        for (n, &name) in UNKEYED.iter().enumerate() {
+            let path = format!("/echo/{n}");
+            let poisoned = get_with(&site, &path, &[(name, CANARY)]).await;
+            assert!(poisoned.cache_status().contains(";stored"), "{name}: {}", poisoned.cache_status());
+            assert!(!poisoned.text().contains(CANARY), "{position:?} {name}: {}", poisoned.text());
+            let clean = get_with(&site, &path, &[]).await;
+            assert!(clean.is_fresh_hit(), "{position:?} {name}: {}", clean.cache_status());
+            assert_eq!(clean.body, poisoned.body, "{position:?} {name}");
+        }
+        // All at once, and nothing but the host remains.
+        let all: Vec<_> = UNKEYED.iter().map(|&name| (name, CANARY)).collect();
+        let seen = get_with(&site, "/echo/all", &all).await;
+        assert_eq!(
+            seen.text(),
+            "GET /echo/all HTTP/1.1\nhost: www.example.com\nuser None\nbody \n",
+            "{position:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn p23_neither_query_nor_body_nor_extensions_nor_the_form_of_the_url_reach_the_handler() {
+    for position in POSITIONS {
+        let site = echoing(position, &memory(), Policy::new().query(["page", "sort"]));
+        let outer = axum::middleware::from_fn(|mut request: Request, next: axum::middleware::Next| async move {
+            let name = request.headers().get("x-login").map(|name| name.to_str().unwrap().to_owned());
+            if let Some(name) = name {
+                request.extensions_mut().insert(User(name));
+            }
+            next.run(request).await
+        });
+        let site = edge_isr_stories::site(Router::new().fallback_service(site).layer(outer));
+        let request = ask("/echo/1?utm=canary&sort=a&page=2&page=1&SORT=canary#canary").header("x-login", CANARY);
+        let seen = send(&site, request.body(Body::from(CANARY)).unwrap()).await;
+        let expected =
+            "GET /echo/1?page=2&page=1&sort=a HTTP/1.1\nhost: www.example.com\nuser None\nbody \n";
+        assert_eq!(seen.text(), expected, "{position:?}");
+        // HTTP/2 has the whole URL and no `Host`, and a version of its own.
+        let request = Request::get("http://WWW.example.com:80/echo/1?sort=a&page=2&page=1&z").version(http::Version::HTTP_2);
+        let second = send(&site, request.body(Body::empty()).unwrap()).await;
+        assert!(second.is_fresh_hit(), "{position:?}: {}", second.cache_status());
+        let request = Request::get("http://www.example.com/echo/2?page=1").version(http::Version::HTTP_2);
+        let third = send(&site, request.body(Body::empty()).unwrap()).await;
+        let expected = "GET /echo/2?page=1 HTTP/1.1\nhost: www.example.com\nuser None\nbody \n";
+        assert_eq!(third.text(), expected, "{position:?}");
+    }
+}
+
+#[tokio::test]
+async fn p23_head_renders_what_get_renders() {
+    for position in POSITIONS {
+        let site = echoing(position, &memory(), Policy::new());
+        let head = call(&site, "HEAD", "/echo/1").await;
+        assert!(head.body.is_empty());
+        let get = get_with(&site, "/echo/1", &[]).await;
+        assert!(get.is_fresh_hit(), "{position:?}: {}", get.cache_status());
+        assert!(get.text().starts_with("GET "));
+    }
+}
+
+#[tokio::test]
+async fn p23_declared_headers_arrive_normalized_and_separate_pages() {
+    for position in POSITIONS {
+        let site = echoing(position, &memory(), Policy::new().vary(["accept-language", "x-theme"]));
+        let german = get_with(&site, "/echo/1", &[("accept-language", "EN;q=0.5 , de"), ("x-theme", " dark ")]).await;
+        assert!(german.text().contains("\naccept-language: de,en;q=0.5\n"), "{}", german.text());
+        assert!(german.text().contains("\nx-theme: dark\n"), "{}", german.text());
+        let again = [("accept-language", "de"), ("accept-language", "en;q=0.5"), ("x-theme", "dark"), ("x-y", CANARY)];
+        assert!(get_with(&site, "/echo/1", &again).await.is_fresh_hit());
+        for other in [&[][..], &[("x-theme", "")], &[("x-theme", "dark")], &[("accept-language", "de,en;q=0.5")]] {
+            let own = get_with(&site, "/echo/1", other).await;
+            assert!(!own.is_hit(), "{other:?}");
+            assert_eq!(own.text().contains("x-theme"), other.iter().any(|(name, _)| *name == "x-theme"), "{other:?}");
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Locale(&'static str);
+
+#[tokio::test]
+async fn p23_v09_only_listed_extensions_reach_the_handler() {
+    async fn show(locale: Option<Extension<Locale>>, user: Option<Extension<User>>) -> String {
+        format!("{:?} {:?}", locale.map(|Extension(Locale(name))| name), user.map(|Extension(User(name))| name))
+    }
+    let isr = memory();
+    let pages = || get(show);
+    let listed = IsrLayer::new(&isr).extension::<Locale>();
+    let around = IsrLayer::around(&isr).route("/c", Policy::new(), ()).extension::<Locale>().build().unwrap();
+    let inside = Router::new().route("/a", pages().layer(IsrLayer::new(&isr))).route("/b", pages().layer(listed));
+    for (site, path, expected) in [
+        (site(inside.clone()), "/a", "None None"),
+        (site(inside), "/b", "Some(\"de\") None"),
+        (site(around.wrap(Router::new().route("/c", pages()))), "/c", "Some(\"de\") None"),
+    ] {
+        let request = ask(path).extension(Locale("de")).extension(User("eve".to_owned()));
+        let answer = send(&site, request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.text(), expected, "{path}");
+        assert!(get_with(&site, path, &[]).await.is_fresh_hit());
+    }
+}
+
+/// Requests that bypass under a policy, with the reason.
+fn credentials() -> Vec<(Policy, &'static str, &'static str, Reason)> {
+    let on = lasting().cookies(Cookies::bypass_on(["session"]));
+    vec![
+        (lasting(), "authorization", "Bearer x", Reason::Authorization),
+        (lasting().cookies(Cookies::Ignore), "authorization", "", Reason::Authorization),
+        (lasting(), "cookie", "a=b", Reason::Cookie),
+        (lasting(), "cookie", "edge-isr-receipt=00; a=b", Reason::Cookie),
+        (lasting(), "cookie", "a", Reason::Cookie),
+        (on, "cookie", "a=b;session=1", Reason::Cookie),
+        (lasting(), "upgrade", "websocket", Reason::Upgrade),
+        (lasting().bypass_when(|parts| parts.headers.contains_key("x-me")), "x-me", "1", Reason::Policy),
+    ]
+}
+
+#[tokio::test]
+async fn p24_v01_v02_credentials_neither_read_nor_store_nor_join() {
+    for position in POSITIONS {
+        for (policy, name, value, reason) in credentials() {
+            let Story { isr, page, site, .. } = Story::with(position, policy, |builder| builder);
+            page.answers(|version| ([("cache-control", "public, max-age=600")], format!("v{version}")).into_response());
+            let case = format!("{position:?} {name}: {value}");
+            // Stores nothing.
+            let first = get_with(&site, "/pages/1", &[(name, value)]).await;
+            assert_eq!(first.cache_status(), format!("edge-isr;fwd=bypass;detail={}", reason.as_str()), "{case}");
+            assert_eq!(isr.stats().count(reason), 1, "{case}");
+            // What stands there is not read, and not replaced.
+            assert_eq!(get_with(&site, "/pages/1", &[]).await.text(), "v1", "{case}");
+            page.commit(2);
+            assert_eq!(get_with(&site, "/pages/1", &[(name, value)]).await.text(), "v2", "{case}");
+            let third = get_with(&site, "/pages/1", &[]).await;
+            assert_eq!((third.text(), third.is_fresh_hit()), ("v1", true), "{case}");
+            assert_eq!(page.renders(), 3, "{case}");
+            // Neither joins a public flight nor is joined by the public.
+            page.gated(true);
+            let public = begun({ let site = site.clone(); async move { get_with(&site, "/pages/2", &[]).await } }).await;
+            page.gate().arrival().await;
+            let (own, header) = (site.clone(), [(name, value)]);
+            let private = begun(async move { get_with(&own, "/pages/2", &header).await }).await;
+            page.gate().arrival().await;
+            let (own, header) = (site.clone(), [(name, value)]);
+            let private_first = begun(async move { get_with(&own, "/pages/3", &header).await }).await;
+            page.gate().arrival().await;
+            let then_public = begun({ let site = site.clone(); async move { get_with(&site, "/pages/3", &[]).await } }).await;
+            page.gate().arrival().await;
+            page.gate().open(4);
+            for (answer, is_public) in
+                [(public.await, true), (private.await, false), (private_first.await, false), (then_public.await, true)]
+            {
+                assert_eq!(answer.cache_status().contains(";stored"), is_public, "{case}: {}", answer.cache_status());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn p24_cookies_that_do_not_count_are_removed_before_the_handler() {
+    for position in POSITIONS {
+        for policy in [Policy::new().cookies(Cookies::Ignore), Policy::new().cookies(Cookies::bypass_on(["session"]))] {
+            let site = echoing(position, &memory(), policy);
+            let seen = get_with(&site, "/echo/1", &[("cookie", "sessions=canary; xsession=1")]).await;
+            assert!(!seen.text().contains("cookie") && seen.cache_status().contains(";stored"), "{}", seen.text());
+            assert!(get_with(&site, "/echo/1", &[]).await.is_fresh_hit());
+        }
+        let site = echoing(position, &memory(), Policy::new());
+        let seen = get_with(&site, "/echo/1", &[("cookie", "edge-isr-receipt=canary")]).await;
+        assert!(!seen.text().contains("cookie") && seen.cache_status().contains(";stored"), "{}", seen.text());
+    }
+}
+
+type Make = Arc<dyn Fn(usize) -> Response + Send + Sync>;
+
+fn with_headers(headers: &'static [(&'static str, &'static str)]) -> Make {
+    Arc::new(move |n| {
+        let mut response = html(format!("for {n}"));
+        for (name, value) in headers {
+            response.headers_mut().append(*name, value.parse().unwrap());
+        }
+        response
+    })
+}
+
+fn with_body(body: impl Fn(usize) -> Body + Send + Sync + 'static) -> Make {
+    Arc::new(move |n| ([("content-type", HTML)], body(n)).into_response())
+}
+
+/// Every veto, and its reason.
+fn vetoes() -> Vec<(Make, Reason)> {
+    let broken = |n: usize| {
+        let frames = [Ok(format!("for {n}")), Err(std::io::Error::other("cut"))];
+        Body::from_stream(futures_util::stream::iter(frames))
+    };
+    let mut all = vec![
+        (with_headers(&[("set-cookie", "a=b")]), Reason::SetCookie),
+        (with_headers(&[("cache-control", "public, max-age=60"), ("set-cookie", "a=b")]), Reason::SetCookie),
+        (with_headers(&[("cache-control", "private")]), Reason::Private),
+        (with_headers(&[("cache-control", "public"), ("cache-control", "PRIVATE")]), Reason::Private),
+        (with_headers(&[("cache-control", "private=\"set-cookie\", max-age=60")]), Reason::Private),
+        (with_headers(&[("cache-control", "max-age=60,No-Store")]), Reason::NoStore),
+        (with_headers(&[("cache-control", "no-cache")]), Reason::NoCache),
+        (with_headers(&[("cache-control", "no-cache=\"x\"")]), Reason::NoCache),
+        (with_headers(&[("cache-control", "no-cache = \"x\"")]), Reason::NoCache),
+        (with_headers(&[("cdn-cache-control", "no-store")]), Reason::NoStore),
+        (with_headers(&[("surrogate-control", "no-store")]), Reason::NoStore),
+        (with_headers(&[("vary", "*")]), Reason::VaryStar),
+        (with_headers(&[("vary", "accept-encoding"), ("vary", "accept-encoding,  *")]), Reason::VaryStar),
+        (with_headers(&[("vary", "Origin")]), Reason::VaryOrigin),
+        (with_headers(&[("vary", "Cookie")]), Reason::VaryCookie),
+        (with_headers(&[("vary", "accept-encoding , AUTHORIZATION")]), Reason::VaryCookie),
+        (with_headers(&[("vary", "user-agent")]), Reason::VaryUndeclared),
+        (with_headers(&[("vary", "\"x\"")]), Reason::VaryUndeclared),
+        (with_headers(&[("content-type", "text/event-stream")]), Reason::EventStream),
+        (with_headers(&[("content-range", "bytes 0-1/9")]), Reason::Partial),
+        (with_headers(&[("content-length", "999")]), Reason::Truncated),
+        (with_headers(&[("content-length", "1")]), Reason::Truncated),
+        (with_body(|_| Body::empty()), Reason::Empty),
+        (with_body(broken), Reason::Truncated),
+        (with_body(|n| Body::from(format!("for {n}{}", " ".repeat(2000)))), Reason::TooLarge),
+    ];
+    let unset = |make: Make| -> Make {
+        Arc::new(move |n| {
+            let mut response = make(n);
+            if response.headers().get_all("content-type").iter().count() == 2 {
+                response.headers_mut().insert("content-type", "Text/Event-Stream;charset=utf-8".parse().unwrap());
+            }
+            response
+        })
+    };
+    for (make, _) in &mut all {
+        *make = unset(Arc::clone(make));
+    }
+    all
+}
+
+#[tokio::test]
+async fn p25_v05_v06_what_is_vetoed_is_neither_stored_nor_given_to_those_who_wait() {
+    for position in POSITIONS {
+        for (nth, (make, reason)) in vetoes().into_iter().enumerate() {
+            let case = format!("{position:?} veto {nth}, {}", reason.as_str());
+            let policy = lasting().max_body_bytes(1000);
+            let Story { isr, page, site, .. } = Story::with(position, policy, |builder| builder);
+            let made = Arc::new(AtomicUsize::new(0));
+            let counter = Arc::clone(&made);
+            page.answers(move |_| make(counter.fetch_add(1, SeqCst)));
+            page.gated(true);
+            let mut visitors = Vec::new();
+            for _ in 0..3 {
+                let site = site.clone();
+                visitors.push(
+                    begun(async move {
+                        let response = tower::ServiceExt::oneshot(site, ask("/pages/1").body(Body::empty()).unwrap()).await;
+                        let (parts, body) = response.unwrap().into_parts();
+                        // A body may break off; what came before it counts.
+                        let mut text = Vec::new();
+                        let mut body = body.into_data_stream();
+                        while let Some(Ok(frame)) = futures_util::StreamExt::next(&mut body).await {
+                            text.extend_from_slice(&frame);
+                        }
+                        (parts.headers, String::from_utf8(text).unwrap())
+                    })
+                    .await,
+                );
+            }
+            // One leads, two wait for it.
+            page.gate().arrival().await;
+            assert_eq!(page.renders(), 1, "{case}");
+            page.gate().open(100);
+            let mut bodies = Vec::new();
+            for visitor in visitors {
+                let (headers, text) = visitor.await;
+                let status = headers["cache-status"].to_str().unwrap().to_owned();
+                assert!(status.ends_with(&format!(";detail={}", reason.as_str())), "{case}: {status}");
+                assert!(!status.contains("stored") && !status.contains("collapsed"), "{case}: {status}");
+                bodies.push(text);
+            }
+            assert_eq!(page.renders(), 3, "{case}: one render each");
+            if reason != Reason::Empty {
+                bodies.sort();
+                bodies.dedup();
+                assert_eq!(bodies.len(), 3, "{case}: nobody got another's answer");
+            }
+            assert_eq!((isr.stats().stored, isr.stats().pages, isr.stats().collapsed), (0, 0, 0), "{case}");
+            assert_eq!(isr.stats().count(reason), 3, "{case}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn p25_what_the_handler_forbids_is_not_stored() {
+    async fn forbids(isr: IsrContext, request: Request) -> &'static str {
+        match request.uri().path() {
+            "/no-store" => isr.no_store(),
+            "/zero" => isr.lifetime(Duration::ZERO),
+            _ => {}
+        }
+        "for one"
+    }
+    let isr = memory();
+    let layer = || IsrLayer::new(&isr);
+    let site = site(
+        Router::new()
+            .route("/no-store", get(forbids).layer(layer()))
+            .route("/zero", get(forbids).layer(layer()))
+            .route("/page", get(forbids).layer(layer())),
+    );
+    for (path, detail) in [("/no-store", "handler-no-store"), ("/zero", "handler-lifetime")] {
+        for _ in 0..2 {
+            let answer = get_with(&site, path, &[]).await;
+            assert_eq!(answer.detail(), detail);
+            assert_eq!(answer.header("cache-control"), "private, no-store");
+        }
+    }
+    get_with(&site, "/page", &[]).await;
+    assert!(get_with(&site, "/page", &[]).await.is_fresh_hit());
+}
+
+#[tokio::test]
+async fn p25_a_vetoed_answer_leaves_as_the_handler_made_it() {
+    for position in POSITIONS {
+        let Story { page, site, .. } = Story::at(position);
+        page.answers(|_| ([("set-cookie", "a=b"), ("x-own", "1")], "mine").into_response());
+        let answer = get_with(&site, "/pages/1", &[]).await;
+        assert_eq!((answer.text(), &*answer.header("set-cookie"), &*answer.header("x-own")), ("mine", "a=b", "1"));
+        assert_eq!(answer.header("cache-control"), "private, no-store", "{position:?}");
+        let head = call(&site, "HEAD", "/pages/1").await;
+        assert_eq!((head.body.len(), &*head.header("content-length")), (0, "4"), "{position:?}");
+    }
+}
+
+fn is_draft(parts: &http::request::Parts) -> bool {
+    parts.headers.get("x-preview").is_some_and(|value| value == "a secret")
+}
+
+const PREVIEW: &[(&str, &str)] = &[("x-preview", "a secret")];
+
+async fn preview(isr: IsrContext, request: Request) -> Response {
+    let audience = if isr.is_draft() { "draft" } else { "public" };
+    let mut response = format!("{audience} {}", request.headers().contains_key("x-preview")).into_response();
+    let headers = response.headers_mut();
+    headers.insert("cdn-cache-control", "max-age=600".parse().unwrap());
+    headers.insert("surrogate-control", "max-age=600".parse().unwrap());
+    match request.uri().path() {
+        "/page/missing" => *response.status_mut() = http::StatusCode::NOT_FOUND,
+        "/page/broken" => *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR,
+        "/page/vetoed" => drop(headers.insert("vary", "user-agent".parse().unwrap())),
+        _ => return response,
+    }
+    response.headers_mut().insert("cache-control", "public, max-age=600".parse().unwrap());
+    response
+}
+
+fn is_private(answer: &Answer) -> bool {
+    let has_none = |name: &str| !answer.headers.contains_key(name);
+    answer.header("cache-control") == "private, no-store" && has_none("cdn-cache-control") && has_none("surrogate-control")
+}
+
+#[tokio::test]
+async fn p28_drafts_have_pages_of_their_own_that_leave_private() {
+    for position in POSITIONS {
+        let isr = memory();
+        let site = place(position, &isr, "/page/{id}", lasting().draft(is_draft), (), get(preview));
+        for first in [PREVIEW, &[]] {
+            let path = if first.is_empty() { "/page/1" } else { "/page/2" };
+            get_with(&site, path, first).await;
+            for _ in 0..2 {
+                let draft = get_with(&site, path, PREVIEW).await;
+                assert_eq!(draft.text(), "draft false", "{position:?} {path}");
+                assert!(is_private(&draft), "{position:?} {path}: {:?}", draft.headers);
+                let public = get_with(&site, path, &[]).await;
+                assert_eq!(public.text(), "public false", "{position:?} {path}");
+                assert!(public.header("cache-control").starts_with("public,"), "{position:?} {path}");
+            }
+        }
+        assert_eq!((isr.stats().renders, isr.stats().pages), (4, 4), "{position:?}");
+        // A wrong secret is the public.
+        assert_eq!(get_with(&site, "/page/1", &[("x-preview", "guess")]).await.text(), "public false");
+        // Invalidated ones, and what is not stored, leave no less private.
+        isr.graph().by_url("/page/1", edge_isr_axum::Mode::Soft).await.unwrap();
+        let stale = get_with(&site, "/page/1", PREVIEW).await;
+        assert!(stale.is_hit() && is_private(&stale), "{position:?}: {:?}", stale.headers);
+        for path in ["/page/missing", "/page/broken", "/page/vetoed"] {
+            let draft = get_with(&site, path, PREVIEW).await;
+            assert!(draft.text().starts_with("draft"), "{path}");
+            assert!(is_private(&draft), "{position:?} {path}: {:?}", draft.headers);
+        }
+    }
+}
+
+#[tokio::test]
+async fn p28_c11_drafts_and_the_public_share_no_flight() {
+    for position in POSITIONS {
+        let Story { page, site, .. } = Story::with(position, lasting().draft(is_draft), |builder| builder);
+        page.gated(true);
+        let (one, two) = (site.clone(), site.clone());
+        let public = begun(async move { get_with(&one, "/pages/1", &[]).await }).await;
+        page.gate().arrival().await;
+        let draft = begun(async move { get_with(&two, "/pages/1", PREVIEW).await }).await;
+        page.gate().arrival().await;
+        page.gate().open(2);
+        assert!(!is_private(&public.await));
+        assert!(is_private(&draft.await));
+    }
+}
+
+#[tokio::test]
+async fn p29_d21_directives_of_clients_neither_force_renders_nor_widen_staleness() {
+    let directives: &[(&str, &str)] = &[
+        ("cache-control", "no-cache"),
+        ("cache-control", "no-store"),
+        ("cache-control", "max-age=0, must-revalidate"),
+        ("cache-control", "max-stale=999999"),
+        ("cache-control", "only-if-cached"),
+        ("cache-control", "min-fresh=999999"),
+        ("cache-control", "stale-if-error=999999"),
+        ("pragma", "no-cache"),
+        ("x-http-method-override", "PURGE"),
+        ("x-method-override", "DELETE"),
+        ("x-edge-isr-refill", "1"),
+        ("x-edge-isr-debug", "1"),
+        ("x-edge-isr-bypass", "1"),
+        ("x-edge-isr-invalidate", "page:1"),
+        ("x-prerender-revalidate", "1"),
+        ("x-nextjs-data", "1"),
+        ("purpose", "prefetch"),
+        ("surrogate-capability", "a=\"ESI/1.0\""),
+        ("cache-group-invalidation", "\"page:1\""),
+        ("cookie", "edge-isr-receipt=ffffffffffffffff"),
+    ];
+    for position in POSITIONS {
+        for header in directives {
+            let policy = Policy::new().s_maxage(Duration::from_secs(10));
+            let Story { isr, page, site, clock } = Story::with(position, policy, |builder| builder);
+            let case = format!("{position:?} {header:?}");
+            let cold = get_with(&site, "/pages/1", &[*header]).await;
+            assert_eq!((cold.status.as_u16(), cold.text()), (200, "v1"), "{case}");
+            page.commit(2);
+            let hit = get_with(&site, "/pages/1", &[*header]).await;
+            assert_eq!((hit.text(), hit.is_fresh_hit()), ("v1", true), "{case}");
+            assert!(!hit.cache_status().contains("key="), "{case}");
+            clock.advance(Duration::from_secs(10));
+            let expired = get_with(&site, "/pages/1", &[*header]).await;
+            assert_eq!((expired.text(), expired.is_hit()), ("v2", false), "{case}");
+            assert_eq!(isr.stats().renders, 2, "{case}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn p29_d06_other_methods_neither_read_nor_store_nor_purge() {
+    for position in POSITIONS {
+        for method in ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PURGE", "BAN", "get", "TRACE", "QUERY"] {
+            let isr = memory();
+            let page = Page::default();
+            let refuse = any(|| async { (http::StatusCode::METHOD_NOT_ALLOWED, "other") });
+            let pages = page.handler().fallback_service(refuse);
+            let site = place(position, &isr, "/pages/{id}", lasting(), (), pages);
+            let case = format!("{position:?} {method}");
+            let cold = call(&site, method, "/pages/1").await;
+            assert_eq!(cold.text(), "other", "{case}");
+            assert_eq!(cold.cache_status(), "edge-isr;fwd=method;detail=method", "{case}");
+            assert_eq!((isr.stats().pages, page.renders()), (0, 0), "{case}");
+            get_with(&site, "/pages/1", &[]).await;
+            assert_eq!(call(&site, method, "/pages/1").await.text(), "other", "{case}");
+            assert!(get_with(&site, "/pages/1", &[]).await.is_fresh_hit(), "{case}: nothing is purged");
+        }
+    }
+}
+
+#[tokio::test]
+async fn p29_a_forged_receipt_has_no_effect() {
+    for position in POSITIONS {
+        let Story { isr, page, site, .. } = Story::at(position);
+        get_with(&site, "/pages/1", &[]).await;
+        page.commit(2);
+        page.gated(true);
+        let receipt = isr.graph().revalidate_by_tags([tag("page", 1)]).await.unwrap();
+        let cookie = receipt.cookie().to_str().unwrap().split(';').next().unwrap().to_owned();
+        let foreign = memory().graph().revalidate_by_tags([tag("page", 1)]).await.unwrap();
+        let foreign = foreign.cookie().to_str().unwrap().split(';').next().unwrap().to_owned();
+        let flipped = cookie.strip_suffix('0').map_or_else(|| format!("{}0", &cookie[..cookie.len() - 1]), |cut| format!("{cut}1"));
+        let forged = [
+            foreign,
+            flipped,
+            format!("{cookie}0"),
+            cookie[..cookie.len() - 2].to_owned(),
+            format!("edge-isr-receipt={}", cookie["edge-isr-receipt=".len()..].to_uppercase()),
+            "edge-isr-receipt=".to_owned(),
+            "edge-isr-receipt".to_owned(),
+            format!("edge-isr-receipt={}", "f".repeat(130)),
+        ];
+        for forged in &forged {
+            let stale = get_with(&site, "/pages/1", &[("cookie", forged)]).await;
+            assert_eq!(stale.detail(), "invalidated", "{position:?} {forged}");
+        }
+        page.gate().open(100);
+    }
+}
+
+#[tokio::test]
+async fn d03_control_headers_from_outside_are_removed_at_the_door() {
+    let isr = memory();
+    let bypassing = IsrLayer::new(&isr).policy(Policy::new().bypass_when(|_| true));
+    let router = || Router::new().route("/bare", any(echo)).route("/page", any(echo).layer(bypassing.clone()));
+    let strip = site(router().layer(isr.edge()));
+    let keep = site(router().layer(isr.edge().keep_forwarded()));
+    let layer = IsrLayer::around(&isr).route("/page", Policy::new().bypass_when(|_| true), ()).build().unwrap();
+    let around = site(layer.wrap(Router::new().route("/bare", any(echo)).route("/page", any(echo))));
+    let ours = [
+        "x-edge-isr-refill",
+        "x-edge-isr-anything",
+        "x-original-url",
+        "x-rewrite-url",
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+    ];
+    let forwarded = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-anything"];
+    for path in ["/bare", "/page"] {
+        for method in ["GET", "POST"] {
+            for name in ours.iter().chain(&forwarded) {
+                let send_to = async |site: &Site| {
+                    let request = ask(path).method(method).header(*name, CANARY).header("x-kept", "kept");
+                    send(site, request.body(Body::empty()).unwrap()).await
+                };
+                for site in [&strip, &around] {
+                    let seen = send_to(site).await;
+                    assert!(!seen.text().contains(CANARY), "{method} {path} {name}");
+                    assert!(seen.text().contains("x-kept: kept"), "{method} {path} {name}");
+                }
+                let is_forwarded = forwarded.contains(name);
+                assert_eq!(send_to(&keep).await.text().contains(CANARY), is_forwarded, "{method} {path} {name}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn d11_d12_headers_that_make_a_handler_fail_do_not_reach_it() {
+    async fn fragile(request: Request) -> Response {
+        let oversized = request.headers().values().any(|value| value.len() > 8000);
+        let fails = ["if-match", "if-none-match", "range", "if-range", "expect", "x-http-method-override", "x-bytes"];
+        match oversized || fails.iter().any(|name| request.headers().contains_key(*name)) {
+            true => (http::StatusCode::BAD_REQUEST, "poisoned").into_response(),
+            false => html("fine"),
+        }
+    }
+    let long = "x".repeat(60_000);
+    let hostile = [
+        ("if-match", "\"x"),
+        ("if-match", "*"),
+        ("if-none-match", "W/x"),
+        ("if-modified-since", "yesterday"),
+        ("if-unmodified-since", "Thu, 01 Jan 1970 00:00:00 GMT"),
+        ("range", "bytes=zzz"),
+        ("range", "bytes=5-1,,-"),
+        ("if-range", "nonsense"),
+        ("expect", "200-ok"),
+        ("x-http-method-override", "DELETE"),
+        ("x-oversized", &long),
+    ];
+    for position in POSITIONS {
+        let isr = memory();
+        let site = place(position, &isr, "/f/{n}", Policy::new(), (), get(fragile));
+        for (n, (name, value)) in hostile.into_iter().enumerate() {
+            let path = format!("/f/{n}");
+            let first = get_with(&site, &path, &[(name, value)]).await;
+            assert_eq!((first.status.as_u16(), first.text()), (200, "fine"), "{position:?} {name}: {value:.20}");
+            assert!(get_with(&site, &path, &[]).await.is_fresh_hit(), "{position:?} {name}");
+        }
+        let bytes = http::HeaderValue::from_bytes(b"\xff\x80\t").unwrap();
+        let first = send(&site, ask("/f/bytes").header("x-bytes", bytes).body(Body::empty()).unwrap()).await;
+        assert_eq!(first.text(), "fine");
+    }
+}
+
+#[tokio::test]
+async fn d18_redirects_are_not_built_from_what_is_not_in_the_key() {
+    async fn leave(request: Request) -> Response {
+        let host = |name: &str| request.headers().get(name).map(|host| host.to_str().unwrap().to_owned());
+        let host = host("x-forwarded-host").or_else(|| host("host")).unwrap_or_default();
+        axum::response::Redirect::permanent(&format!("https://{host}/next?{}", request.uri().query().unwrap_or("")))
+            .into_response()
+    }
+    for position in POSITIONS {
+        let isr = memory();
+        let stored = Policy::new().status(http::StatusCode::PERMANENT_REDIRECT, Duration::from_secs(60));
+        for (policy, is_stored) in [(Policy::new(), false), (stored, true)] {
+            let path = if is_stored { "/s/{n}" } else { "/r/{n}" };
+            let site = place(position, &isr, path, policy, (), get(leave));
+            let path = path.replace("{n}", "1");
+            let evil = get_with(&site, &format!("{path}?to=evil"), &[("x-forwarded-host", "evil.example")]).await;
+            assert_eq!(evil.header("location"), "https://www.example.com/next?", "{position:?}");
+            assert_eq!(get_with(&site, &path, &[]).await.is_fresh_hit(), is_stored, "{position:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn d19_d20_a_private_page_is_never_stored_under_any_spelling() {
+    async fn account(request: Request) -> Response {
+        let cookie = request.headers().get("cookie").map_or("nobody", |value| value.to_str().unwrap());
+        html(format!("hello {cookie}"))
+    }
+    let spellings = [
+        "/account",
+        "/account/",
+        "/Account",
+        "/ACCOUNT",
+        "//account",
+        "/./account",
+        "/static/../account",
+        "/static/..%2faccount",
+        "/static/%2e%2e/account",
+        "/account/x.css",
+        "/account;x.css",
+        "/account%0ax.css",
+        "/account%00.js",
+        "/account%3fx.css",
+        "/account%23x.css",
+        "/account?x.css",
+        "/%61ccount",
+        "/account%2f",
+        "/account%2e",
+        "/robots.txt",
+        "/account/robots.txt",
+        "/favicon.ico",
+    ];
+    for position in POSITIONS {
+        let isr = memory();
+        // Whatever is not below /static is the visitor's own; only /static is the same for everyone.
+        let shared = lasting().cookies(Cookies::Ignore);
+        let inner = match position {
+            Position::Inside => site(
+                Router::new()
+                    .route("/static/{*path}", any(account).layer(IsrLayer::new(&isr).policy(shared)))
+                    .fallback(account)
+                    .layer(isr.edge()),
+            ),
+            Position::Around => {
+                let layer = IsrLayer::around(&isr).route("/static/{*path}", shared, ()).build().unwrap();
+                site(layer.wrap(Router::new().fallback(account)))
+            }
+        };
+        let mut private = 0;
+        for path in spellings {
+            let mine = get_with(&inner, path, &[("cookie", "alice")]).await;
+            private += usize::from(mine.text() == "hello alice");
+            let theirs = get_with(&inner, path, &[]).await;
+            assert_eq!(theirs.text(), "hello nobody", "{position:?} {path}");
+            let other = get_with(&inner, path, &[("cookie", "bob")]).await;
+            assert!(!other.text().contains("alice"), "{position:?} {path}");
+        }
+        assert_eq!(private, spellings.len() - 3, "{position:?}: only below /static are cookies removed");
+    }
+}
+
+#[tokio::test]
+async fn v11_p35_key_tags_and_sequence_show_in_debug_mode_only() {
+    for position in POSITIONS {
+        for is_debug in [false, true] {
+            let settings = |builder: edge_isr_axum::Builder| if is_debug { builder.debug() } else { builder };
+            let Story { isr, page, site, .. } = Story::with(position, lasting(), settings);
+            page.tags([tag("author", 7)]);
+            isr.graph().revalidate_by_tags([tag("other", 1)]).await.unwrap();
+            let miss = get_with(&site, "/pages/1?secret=1", &[]).await;
+            let hit = get_with(&site, "/pages/1", &[]).await;
+            isr.graph().revalidate_by_tags([tag("page", 1)]).await.unwrap();
+            let stale = get_with(&site, "/pages/1", &[]).await;
+            let seen = r#";key="www.example.com/pages/1";tags="author:7 page:1""#;
+            for (answer, plain) in [
+                (miss, "edge-isr;fwd=uri-miss;fwd-status=200;ttl=300;stored;detail=absent"),
+                (hit, "edge-isr;hit;ttl=300"),
+                (stale, "edge-isr;hit;ttl=-1;detail=invalidated"),
+            ] {
+                let status = answer.cache_status();
+                match is_debug {
+                    false => assert_eq!(status, plain, "{position:?}"),
+                    true => {
+                        assert_eq!(status.replace(seen, "").replace(";seq=1", ""), plain, "{position:?}: {status}");
+                        assert!(status.contains(seen) && status.contains(";seq=1"), "{position:?}: {status}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn p32_v13_no_secret_shows_in_debug_or_errors() {
+    const SECRET: &str = "k3y-of-the-receipts";
+    let builder = Isr::builder().receipt_key(SECRET).origins(["https://www.example.com"]);
+    let mut shown = format!("{builder:?}");
+    let isr = builder.build().unwrap();
+    let layer = IsrLayer::new(&isr).policy(Policy::new().query(["token"]));
+    let site = site(Router::new().route("/p/{id}", get(|| async { "page" }).layer(layer.clone())).layer(isr.edge()));
+    let answer = get_with(&site, "/p/1?token=t0ken", &[]).await;
+    assert!(answer.cache_status().contains("stored"));
+    let receipt = isr.graph().revalidate_by_tags([tag("p", 1)]).await.unwrap();
+    let cookie = receipt.cookie().to_str().unwrap().to_owned();
+    let value = cookie.strip_prefix("edge-isr-receipt=").unwrap().split(';').next().unwrap().to_owned();
+    assert!(cookie.contains("; Secure") && cookie.contains("; HttpOnly"), "{cookie}");
+    assert!(!answer.cache_status().contains("t0ken"));
+    let not_a_url = isr.graph().by_url("not a url?token=t0ken", edge_isr_axum::Mode::Soft).await.unwrap_err();
+    shown += &format!(
+        "{isr:?} {layer:?} {:?} {receipt:?} {not_a_url} {not_a_url:?} {:?} {:?} {:?} {:?}",
+        isr.graph(),
+        isr.stats(),
+        isr.health(),
+        isr.edge(),
+        Isr::builder().receipt_key("short").build().unwrap_err(),
+    );
+    for secret in [SECRET, "short", &*value, "t0ken", "107, 51, 121"] {
+        assert!(!shown.contains(secret), "{secret} in {shown}");
+    }
+}

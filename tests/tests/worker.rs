@@ -1,0 +1,451 @@
+//! Invalidated pages are rendered before anyone asks, and the last edit is never lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use axum::routing;
+use edge_isr_axum::prelude::*;
+use edge_isr_axum::{Limits, Mode, Reason};
+use edge_isr_core::testing::ManualClock;
+use edge_isr_stories::*;
+use http::StatusCode;
+
+const MODES: [Mode; 2] = [Mode::Soft, Mode::Hard];
+const S: Duration = Duration::from_secs(1);
+
+fn fails(_: u64) -> Response {
+    (StatusCode::INTERNAL_SERVER_ERROR, "broken").into_response()
+}
+
+/// Whether the page stands there, rendered by nobody's visit.
+async fn is_fresh(story: &Story, path: &str, text: &str) -> bool {
+    let before = story.page.renders();
+    let answer = story.get(path).await;
+    answer.is_fresh_hit() && answer.text() == text && story.page.renders() == before
+}
+
+#[tokio::test]
+async fn p06_the_last_of_a_burst_leads_to_a_render_at_or_after_it() {
+    for position in POSITIONS {
+        for mode in MODES {
+            for pauses in [false, true] {
+                let story = Story::at(position);
+                let _worker = story.worker().await;
+                story.get("/pages/1").await;
+                for version in 2..102 {
+                    story.page.commit(version);
+                    story.invalidate(1, mode).await;
+                    for _ in 0..if pauses { version % 7 } else { 0 } {
+                        tokio::task::yield_now().await;
+                    }
+                }
+                within(story.isr.idle()).await;
+                assert!(is_fresh(&story, "/pages/1", "v101").await, "{position:?} {mode:?} {pauses}");
+                let renders = story.page.renders();
+                assert!((2..=101).contains(&renders), "{renders}");
+                assert!(pauses || renders < 10, "{position:?} {mode:?}: {renders} renders were not merged");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn p06_an_invalidation_that_comes_while_its_page_is_rendered_leads_to_another_render() {
+    for position in POSITIONS {
+        for mode in MODES {
+            let story = Story::at(position);
+            let _worker = story.worker().await;
+            story.get("/pages/1").await;
+            story.page.gated(true);
+            story.page.commit(2);
+            story.invalidate(1, mode).await;
+            story.page.gate().arrival().await;
+            story.page.commit(3);
+            story.invalidate(1, mode).await;
+            story.page.gate().open(1);
+            story.page.gate().arrival().await;
+            story.page.gate().open(1);
+            within(story.isr.idle()).await;
+            assert!(is_fresh(&story, "/pages/1", "v3").await, "{position:?} {mode:?}");
+            assert_eq!(story.page.renders(), 3);
+        }
+    }
+}
+
+#[tokio::test]
+async fn p06_by_path_host_route_and_everything_the_worker_finds_the_pages() {
+    let story = Story::at(Position::Inside);
+    let _worker = story.worker().await;
+    for id in 0..300 {
+        story.get(&format!("/pages/{id}")).await;
+    }
+    let graph = story.isr.graph();
+    for (n, mode) in (2..).zip([Mode::Soft, Mode::Hard, Mode::Soft, Mode::Hard, Mode::Soft]) {
+        story.page.commit(n);
+        match n {
+            2 => graph.by_prefix("/pages", mode).await,
+            3 => graph.by_host("www.example.com", mode).await,
+            4 => graph.by_route("/pages/{id}", mode).await,
+            5 => graph.all(mode).await,
+            _ => graph.revalidate_by_tags([Tag::named("page")]).await,
+        }
+        .unwrap();
+        within(story.isr.idle()).await;
+        assert_eq!(story.page.renders() as u64, 300 * n, "{n}");
+        for id in 0..300 {
+            assert!(is_fresh(&story, &format!("/pages/{id}"), &format!("v{n}")).await, "{n} {id}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn p06_more_invalidations_than_wait_for_a_worker_lose_no_page() {
+    let story = Story::at(Position::Inside);
+    let _worker = story.worker().await;
+    for id in 0..50 {
+        story.get(&format!("/pages/{id}")).await;
+    }
+    story.page.commit(2);
+    // The worker does not run between these.
+    for n in 0..5_000 {
+        story.invalidate(n % 50, Mode::Soft).await;
+    }
+    within(story.isr.idle()).await;
+    for id in 0..50 {
+        assert!(is_fresh(&story, &format!("/pages/{id}"), "v2").await, "{id}");
+    }
+    assert!(story.page.renders() < 1_000, "{}", story.page.renders());
+}
+
+#[tokio::test(start_paused = true)]
+async fn p06_a_render_that_fails_is_tried_again_and_the_last_good_page_is_kept_meanwhile() {
+    for position in POSITIONS {
+        let story = Story::at(position);
+        let _worker = story.worker().await;
+        story.get("/pages/1").await;
+        story.page.commit(2);
+        story.page.answers(fails);
+        story.invalidate(1, Mode::Soft).await;
+        until(|| story.isr.stats().count(Reason::RefillFailed) == 1).await;
+        assert_eq!(story.page.renders(), 2, "{position:?}");
+        story.page.answers(|version| html(format!("v{version}")));
+        story.clock.advance(2 * S);
+        within(story.isr.idle()).await;
+        assert!(is_fresh(&story, "/pages/1", "v2").await, "{position:?}");
+        assert_eq!(story.page.renders(), 3, "{position:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p06_a_render_that_always_fails_is_given_up_and_left_to_the_next_visitor() {
+    for panics in [false, true] {
+        let story = Story::at(Position::Inside);
+        let worker = story.worker().await;
+        story.get("/pages/1").await;
+        story.page.commit(2);
+        story.page.answers(move |version| if panics { panic!("told to") } else { fails(version) });
+        story.invalidate(1, Mode::Soft).await;
+        for attempt in 1..=3 {
+            until(|| story.isr.stats().count(Reason::RefillFailed) == attempt).await;
+            story.clock.advance(10 * S);
+            tokio::time::advance(S).await;
+        }
+        within(story.isr.idle()).await;
+        assert_eq!(story.page.renders(), 4);
+        let health = story.isr.health();
+        assert!(
+            health
+                .notes
+                .iter()
+                .any(|note| note.reason == Reason::RefillFailed && note.subject == "/pages/{id}")
+        );
+        assert!(!worker.is_finished(), "the worker goes on");
+        story.page.answers(|version| html(format!("v{version}")));
+        let stale = story.get("/pages/1").await;
+        assert_eq!((stale.text(), &*stale.detail()), ("v1", "invalidated"));
+        story.isr.idle().await;
+        assert!(is_fresh(&story, "/pages/1", "v2").await);
+        story.page.commit(3);
+        story.invalidate(1, Mode::Soft).await;
+        within(story.isr.idle()).await;
+        assert!(is_fresh(&story, "/pages/1", "v3").await, "and so does the page");
+    }
+}
+
+#[tokio::test]
+async fn p11_a_worker_and_visitors_share_one_render() {
+    for position in POSITIONS {
+        let story = Story::at(position);
+        let _worker = story.worker().await;
+        story.get("/pages/1").await;
+        story.page.gated(true);
+        story.page.commit(2);
+        story.invalidate(1, Mode::Soft).await;
+        assert_eq!(story.get("/pages/1").await.detail(), "invalidated");
+        story.page.gate().arrival().await;
+        for _ in 0..10 {
+            assert_eq!(story.get("/pages/1").await.detail(), "invalidated");
+            tokio::task::yield_now().await;
+        }
+        story.page.gate().open(1);
+        within(story.isr.idle()).await;
+        assert!(is_fresh(&story, "/pages/1", "v2").await, "{position:?}");
+        assert_eq!(story.page.renders(), 2, "{position:?}");
+    }
+}
+
+#[tokio::test]
+async fn p06_a_page_that_is_newer_than_its_job_wants_is_not_rendered_again() {
+    let story = Story::with(Position::Inside, lasting(), |builder| {
+        let mut limits = Limits::default();
+        limits.worker_renders = 1;
+        builder.limits(limits)
+    });
+    let _worker = story.worker().await;
+    story.get("/pages/1").await;
+    story.get("/pages/2").await;
+    story.page.gated(true);
+    story.invalidate(1, Mode::Soft).await;
+    story.page.gate().arrival().await;
+    story.page.gated(false);
+    // The one place is taken, so this job waits; meanwhile a visitor has the page rendered.
+    story.invalidate(2, Mode::Hard).await;
+    story.get("/pages/2").await;
+    assert!(story.get("/pages/2").await.is_fresh_hit());
+    assert_eq!(story.page.renders(), 4);
+    story.page.gate().open(1);
+    within(story.isr.idle()).await;
+    assert_eq!(story.page.renders(), 4);
+}
+
+#[tokio::test]
+async fn p06_the_worker_renders_the_page_of_its_key_and_no_other() {
+    for position in POSITIONS {
+        let isr = Isr::builder().build().unwrap();
+        let policy = lasting().query(["page"]).vary(["accept-language", "x-look"]);
+        let page = Page::default();
+        let data = page.clone();
+        let pages = routing::get(move |request: axum::extract::Request| {
+            let version = data.version();
+            async move { html(format!("v{version}\n{}", echo_of(&request))) }
+        });
+        let site = place(position, &isr, "/pages/{id}", policy, path_tag("page:{id}"), pages);
+        tokio::spawn(begun(isr.worker(site.clone())).await);
+        let visits: [(&str, &[(&str, &str)]); 4] = [
+            ("/pages/1", &[]),
+            ("/pages/1?page=2&utm=x", &[("accept-language", "de, EN")]),
+            ("/pages/1?page=2", &[("x-look", "")]),
+            ("http://other.example:8080/pages/a%20b", &[("x-look", "dark"), ("x-other", "1")]),
+        ];
+        let mut before = Vec::new();
+        for (url, headers) in visits {
+            before.push(get_with(&site, url, headers).await);
+        }
+        page.commit(2);
+        isr.graph().all(Mode::Hard).await.unwrap();
+        within(isr.idle()).await;
+        assert_eq!(isr.stats().renders, 8, "{position:?}");
+        for ((url, headers), before) in visits.into_iter().zip(before) {
+            let after = get_with(&site, url, headers).await;
+            assert!(after.is_fresh_hit(), "{position:?} {url}: {}", after.cache_status());
+            assert_eq!(
+                after.text(),
+                before.text().replacen("v1", "v2", 1),
+                "{position:?}: the handler saw the same"
+            );
+        }
+    }
+}
+
+fn echo_of(request: &axum::extract::Request) -> String {
+    let mut headers: Vec<_> =
+        request.headers().iter().map(|(name, value)| format!("{name}: {value:?}")).collect();
+    headers.sort();
+    format!("{} {} {headers:?}", request.method(), request.uri())
+}
+
+#[tokio::test]
+async fn p06_a_job_that_no_layer_takes_fails_with_advice_and_the_page_keeps_its_state() {
+    let story = Story::at(Position::Inside);
+    let without = Router::new().route("/pages/{id}", story.page.handler());
+    let worker = tokio::spawn(begun(story.isr.worker(without)).await);
+    story.get("/pages/1").await;
+    story.invalidate(1, Mode::Soft).await;
+    within(story.isr.idle()).await;
+    assert_eq!(story.isr.stats().count(Reason::RefillUnreached), 1);
+    let health = story.isr.health();
+    let note = health.notes.iter().find(|note| note.reason == Reason::RefillUnreached).unwrap();
+    assert_eq!(note.subject, "/pages/{id}");
+    assert!(!worker.is_finished());
+    assert_eq!(
+        story.get("/pages/1").await.detail(),
+        "invalidated",
+        "stale, and the visitor's hit renders it"
+    );
+    story.isr.idle().await;
+    assert!(story.get("/pages/1").await.is_fresh_hit());
+}
+
+#[tokio::test]
+async fn p15_a_worker_renders_only_so_many_pages_at_once() {
+    let story = Story::with(Position::Around, lasting(), |builder| {
+        let mut limits = Limits::default();
+        limits.worker_renders = 3;
+        builder.limits(limits)
+    });
+    let _worker = story.worker().await;
+    story.page.tags([Tag::named("list")]);
+    for id in 0..40 {
+        story.get(&format!("/pages/{id}")).await;
+    }
+    story.page.gated(true);
+    story.isr.graph().revalidate_by_tags([Tag::named("list")]).await.unwrap();
+    for done in 0..38 {
+        story.page.gate().arrivals(if done == 0 { 3 } else { 1 }).await;
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(story.page.renders(), 43 + done, "three at once");
+        story.page.gate().open(1);
+    }
+    story.page.gate().open(2);
+    within(story.isr.idle()).await;
+    assert_eq!(story.page.renders(), 80);
+}
+
+#[tokio::test]
+async fn p15_pages_for_which_the_queue_has_no_room_are_left_to_their_next_visitor() {
+    let story = Story::with(Position::Inside, lasting(), |builder| {
+        let mut limits = Limits::default();
+        (limits.jobs, limits.worker_renders) = (4, 1);
+        builder.limits(limits)
+    });
+    let _worker = story.worker().await;
+    story.page.tags([Tag::named("list")]);
+    for id in 0..30 {
+        story.get(&format!("/pages/{id}")).await;
+    }
+    story.page.commit(2);
+    story.isr.graph().revalidate_by_tags([Tag::named("list")]).await.unwrap();
+    within(story.isr.idle()).await;
+    let worked = story.page.renders() - 30;
+    assert!((4..30).contains(&worked), "{worked}");
+    for id in 0..30 {
+        story.get(&format!("/pages/{id}")).await;
+    }
+    story.isr.idle().await;
+    for id in 0..30 {
+        assert!(is_fresh(&story, &format!("/pages/{id}"), "v2").await, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn p06_without_a_worker_the_next_visitor_starts_the_render_and_idle_does_not_wait_for_one() {
+    let story = Story::at(Position::Inside);
+    story.get("/pages/1").await;
+    story.page.commit(2);
+    story.invalidate(1, Mode::Soft).await;
+    within(story.isr.idle()).await;
+    assert_eq!(story.page.renders(), 1);
+    assert_eq!(story.get("/pages/1").await.detail(), "invalidated");
+    story.isr.idle().await;
+    assert!(is_fresh(&story, "/pages/1", "v2").await);
+}
+
+#[tokio::test]
+async fn p21_a_worker_that_is_dropped_leaves_nothing_that_idle_would_wait_for() {
+    let story = Story::at(Position::Inside);
+    let worker = story.worker().await;
+    for id in 0..20 {
+        story.get(&format!("/pages/{id}")).await;
+    }
+    story.page.gated(true);
+    story.isr.graph().all(Mode::Soft).await.unwrap();
+    story.page.gate().arrival().await;
+    story.invalidate(7, Mode::Soft).await;
+    worker.abort();
+    assert!(within(worker).await.is_err());
+    story.page.gated(false);
+    story.page.gate().open(20);
+    within(story.isr.idle()).await;
+    story.page.commit(2);
+    story.get("/pages/19").await;
+    story.isr.idle().await;
+    assert!(is_fresh(&story, "/pages/19", "v2").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p21_a_worker_returns_at_shutdown_and_what_it_renders_lands_or_is_aborted() {
+    for lands in [true, false] {
+        let story = Story::at(Position::Inside);
+        let worker = story.worker().await;
+        for id in 0..20 {
+            story.get(&format!("/pages/{id}")).await;
+        }
+        story.page.commit(2);
+        story.page.gated(true);
+        story.isr.graph().all(Mode::Soft).await.unwrap();
+        story.page.gate().arrivals(8).await;
+        let isr = story.isr.clone();
+        let shutdown = begun(async move { isr.shutdown(5 * S).await }).await;
+        if lands {
+            story.page.gate().open(8);
+        }
+        shutdown.await;
+        within(worker).await.unwrap();
+        within(story.isr.idle()).await;
+        assert_eq!(story.page.renders(), 28, "{lands}: no further render began");
+        let stored = story.isr.stats().stored;
+        assert_eq!(stored, if lands { 28 } else { 20 });
+    }
+}
+
+#[tokio::test]
+async fn p21_a_worker_of_a_handle_that_is_shut_down_or_off_returns_at_once() {
+    let (story, off) = (Story::at(Position::Inside), Isr::builder().disabled().build().unwrap());
+    story.isr.shutdown(S).await;
+    within(story.isr.worker(story.site.clone())).await;
+    within(off.worker(story.site.clone())).await;
+}
+
+#[tokio::test]
+async fn p02_p06_jobs_do_not_depend_on_the_time_of_day() {
+    let skews: [fn(&ManualClock); 2] = [
+        |clock| clock.set_wall(std::time::UNIX_EPOCH),
+        |clock| clock.set_wall(std::time::UNIX_EPOCH + Duration::from_secs(4_000_000_000)),
+    ];
+    for skew in skews {
+        let story = Story::at(Position::Inside);
+        let _worker = story.worker().await;
+        story.get("/pages/1").await;
+        for version in 2..5 {
+            skew(&story.clock);
+            story.page.commit(version);
+            story.invalidate(1, Mode::Soft).await;
+            story.clock.set_wall(std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+            within(story.isr.idle()).await;
+            assert!(is_fresh(&story, "/pages/1", &format!("v{version}")).await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn p06_two_workers_share_the_jobs() {
+    let story = Story::at(Position::Inside);
+    let (_one, _two) = (story.worker().await, story.worker().await);
+    let tags = Arc::new([Tag::named("list")]);
+    story.page.tags(tags.iter().cloned());
+    for id in 0..100 {
+        story.get(&format!("/pages/{id}")).await;
+    }
+    for version in 2..6 {
+        story.page.commit(version);
+        story.isr.graph().revalidate_by_tags(tags.iter().cloned()).await.unwrap();
+    }
+    within(story.isr.idle()).await;
+    for id in 0..100 {
+        assert!(is_fresh(&story, &format!("/pages/{id}"), "v5").await, "{id}");
+    }
+}
