@@ -83,7 +83,7 @@ pub enum ConfigError {
         bound: &'static str,
     },
     /// The same dimension, pattern or name given twice.
-    #[error("`{field}` names `{value}` twice; remove one of them")]
+    #[error("`{field}` names `{}` twice; remove one of them", .value.escape_debug())]
     Duplicate {
         /// The setting.
         field: &'static str,
@@ -91,7 +91,7 @@ pub enum ConfigError {
         value: String,
     },
     /// A setting that can't be parsed.
-    #[error("`{field}` can't be `{value}`: {reason}")]
+    #[error("`{field}` can't be `{}`: {reason}", .value.escape_debug())]
     Malformed {
         /// The setting.
         field: &'static str,

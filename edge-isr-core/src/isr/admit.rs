@@ -279,7 +279,7 @@ impl Isr {
             self.note(
                 Reason::IndexFull,
                 "index",
-                "raise `limits.index_rows`; until then lists of URLs are incomplete",
+                "raise `limits.index_bytes` or `index_rows`; until then lists of URLs are incomplete",
             );
         }
         None

@@ -213,7 +213,9 @@ impl Builder {
         };
         let limits = self.limits;
         let ledger = Ledger::new(Incarnation::from_bytes(random::<16>()?), limits.marks, HORIZON);
-        let index = Index::new(limits.index_rows, build.as_deref());
+        let index_bytes =
+            usize::try_from(limits.index_bytes.min(limits.store_bytes / 2)).unwrap_or(usize::MAX);
+        let index = Index::new(limits.index_rows, index_bytes, build.as_deref());
         let busy = Arc::new(Busy::default());
         let most_page = limits.body_bytes as u64 + limits.head_bytes as u64;
         let off = self.disabled || std::env::var_os("EDGE_ISR").is_some_and(|value| value == "off");

@@ -69,7 +69,7 @@ impl Graph {
     ///
     /// When it is neither an absolute `http` or `https` URL nor a path, or the mark could not be applied.
     pub fn by_url(&self, url: &str, mode: Mode) -> impl Future<Output = Result<Receipt>> + Send + use<> {
-        self.apply(self.isr.url_tag(url).map(|tag| vec![tag]), mode)
+        self.apply(self.isr.url_tags(url), mode)
     }
 
     /// Invalidates the pages below a path, on every host or on the URL's. Ends at a segment: `/blog` covers
@@ -97,7 +97,7 @@ impl Graph {
     /// When it is no host, or the mark could not be applied.
     pub fn by_host(&self, host: &str, mode: Mode) -> impl Future<Output = Result<Receipt>> + Send + use<> {
         let tags = normalize(host, Scheme::Http).map(|host| vec![implicit::host(&host)]);
-        self.apply(tags.ok_or_else(|| Error::rejected(format!("`{host}` is no host"))), mode)
+        self.apply(tags.ok_or_else(|| Error::rejected(format!("`{}` is no host", host.escape_debug()))), mode)
     }
 
     /// Invalidates the pages of a route, by its pattern: `/posts/{id}`.
@@ -149,9 +149,10 @@ impl Graph {
     /// When it is neither an absolute `http` or `https` URL nor a path.
     #[expect(clippy::unused_async, reason = "shared indexes are read over the network")]
     pub async fn tags_for(&self, url: &str) -> Result<TagSet> {
-        let keys = self.isr.members(&self.isr.url_tag(url)?, None, MOST_PAGES).keys;
+        let tags = self.isr.url_tags(url)?;
+        let keys = tags.iter().flat_map(|tag| self.isr.members(tag, None, MOST_PAGES).keys);
         let graph = &self.isr.0.graph;
-        let sets = keys.iter().filter_map(|key| graph.with_index(|index| index.tags_of(key)));
+        let sets = keys.filter_map(|key| graph.with_index(|index| index.tags_of(&key)));
         Ok(sets.flat_map(|set| set.iter().cloned().collect::<Vec<_>>()).collect())
     }
 

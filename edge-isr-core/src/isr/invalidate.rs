@@ -1,5 +1,6 @@
 //! Mark first, everything else follows.
 
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 use super::Isr;
@@ -51,17 +52,24 @@ impl Isr {
         self.0.graph.with_index(|index| index.members(tag, after, limit))
     }
 
-    /// The tag of a URL, its query read as the pages' keys have it.
-    pub(crate) fn url_tag(&self, url: &str) -> Result<Tag> {
+    /// The tags of a URL: one for each way in which a policy reads its query.
+    pub(crate) fn url_tags(&self, url: &str) -> Result<Vec<Tag>> {
         let (host, target) = split_url(url).ok_or_else(|| no_url(url))?;
         let at = host.as_deref().map_or(At::Anywhere, At::Host);
         let target = target.split('#').next().unwrap_or(target);
-        let Some((path, query)) = target.split_once('?') else { return Ok(implicit::url(at, target, None)) };
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let read_by = |declared: &[String]| {
+            let is_declared = |pair: &&str| declared.iter().any(|name| name == name_of(pair));
+            let mut pairs: Vec<&str> = query.split('&').filter(is_declared).collect();
+            pairs.sort_by_key(name_of);
+            pairs.join("&")
+        };
         let known = self.0.parameters.read().unwrap_or_else(PoisonError::into_inner);
-        let mut pairs: Vec<&str> = query.split('&').filter(|pair| known.contains(name_of(pair))).collect();
-        pairs.sort_by_key(name_of);
-        let query = pairs.join("&");
-        Ok(implicit::url(at, path, (!query.is_empty()).then_some(&*query)))
+        let queries: BTreeSet<String> = known.iter().map(|declared| read_by(declared)).collect();
+        if queries.iter().all(String::is_empty) {
+            return Ok(vec![implicit::url(at, path, None)]);
+        }
+        Ok(queries.iter().map(|query| implicit::url(at, path, Some(query))).collect())
     }
 
     /// What an unsafe method that succeeded invalidates (RFC 9111 §4.4): its URL, and what `Location` and
@@ -81,7 +89,7 @@ impl Isr {
             if own.is_some_and(|own| *own != *host) {
                 continue;
             }
-            tags.push(self.url_tag(&format!("http://{host}{path}"))?);
+            tags.extend(self.url_tags(&format!("http://{host}{path}"))?);
         }
         let stored = tags.iter().any(|tag| !self.members(tag, None, 1).keys.is_empty());
         let receipt = self.invalidate(tags, mode).await;
@@ -102,6 +110,6 @@ pub(crate) fn absolute(key: &CacheKey) -> String {
 pub(crate) fn no_url(url: &str) -> Error {
     Error::rejected(format!(
         "`{}` is neither an absolute http(s) URL nor a path",
-        url.split('?').next().unwrap_or(url)
+        url.split('?').next().unwrap_or(url).escape_debug()
     ))
 }

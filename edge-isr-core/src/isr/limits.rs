@@ -29,7 +29,8 @@ pub enum WhenFull {
 /// | `renders` | 1,024 | at once |
 /// | `hosts` | 64 | where `origins` does not list them |
 /// | `marks` | 1,000,000 | about 64 MiB |
-/// | `index_rows` | 2,000,000 | about 350 MiB when full |
+/// | `index_rows` | 2,000,000 | pages |
+/// | `index_bytes` | 128 MiB | about 700,000 pages; never more than half of `store_bytes` |
 /// | `jobs` | 100,000 | waiting to be rendered again |
 /// | `collapse_wait` | 5 s | for somebody else's render |
 /// | `render_timeout` | 60 s | then the render is aborted |
@@ -64,6 +65,8 @@ pub struct Limits {
     pub marks: usize,
     /// Pages in the index.
     pub index_rows: usize,
+    /// Bytes of the index, as accounted.
+    pub index_bytes: u64,
     /// Jobs that wait.
     pub jobs: usize,
     /// How long a request waits for somebody else's render.
@@ -98,6 +101,7 @@ impl Default for Limits {
             hosts: 64,
             marks: 1_000_000,
             index_rows: 2_000_000,
+            index_bytes: 128 << 20,
             jobs: 100_000,
             collapse_wait: Duration::from_secs(5),
             render_timeout: Duration::from_secs(60),
@@ -113,7 +117,7 @@ impl Default for Limits {
 
 impl Limits {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let counts: [(&'static str, u64); 12] = [
+        let counts: [(&'static str, u64); 13] = [
             ("limits.store_bytes", self.store_bytes),
             ("limits.body_bytes", self.body_bytes as u64),
             ("limits.head_bytes", self.head_bytes as u64),
@@ -124,6 +128,7 @@ impl Limits {
             ("limits.hosts", self.hosts as u64),
             ("limits.marks", self.marks as u64),
             ("limits.index_rows", self.index_rows as u64),
+            ("limits.index_bytes", self.index_bytes),
             ("limits.jobs", self.jobs as u64),
             ("limits.worker_renders", self.worker_renders as u64),
         ];

@@ -81,8 +81,8 @@ pub(crate) struct Inner {
     pub(crate) connectors: Box<[Arc<dyn Connector>]>,
     pub(crate) tag_headers: Box<[admit::TagHeader]>,
     pub(crate) sweeps: sweeps::Sweeps,
-    /// The names of all declared query parameters, to read URLs as the pages' keys have them.
-    pub(crate) parameters: RwLock<BTreeSet<String>>,
+    /// The parameters that policies declare, each way once, to read URLs as the pages' keys have them.
+    pub(crate) parameters: RwLock<BTreeSet<Box<[String]>>>,
     pub(crate) counters: counters::Counters,
     pub(crate) notes: health::Notes,
     pub(crate) busy: Arc<busy::Busy>,
@@ -216,7 +216,9 @@ impl Isr {
     /// Remembers the query parameters that a policy declares.
     pub fn declare(&self, rules: &Rules) {
         let mut known = self.0.parameters.write().unwrap_or_else(PoisonError::into_inner);
-        known.extend(rules.query.iter().cloned());
+        if !known.contains(&rules.query) {
+            known.insert(rules.query.clone());
+        }
     }
 
     /// The right to run a render: at once, or after a wait for room. `None` after [`Isr::shutdown`].

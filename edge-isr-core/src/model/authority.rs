@@ -99,9 +99,7 @@ fn split_port(text: &str) -> Option<(&str, Option<&str>)> {
     let (host, port) = (&text[..colon], &text[colon + 1..]);
     match port.as_bytes() {
         [] => Some((host, None)),
-        [b'1'..=b'9', rest @ ..] if rest.len() < 5 && rest.iter().all(u8::is_ascii_digit) => {
-            Some((host, Some(port)))
-        }
+        [b'1'..=b'9', ..] if port.parse::<u16>().is_ok() => Some((host, Some(port))),
         _ => None,
     }
 }
@@ -138,7 +136,8 @@ mod tests {
             ("user@host", None),
             ("host/path", None),
             ("host:080", None),
-            ("host:999999", None),
+            ("host:99999", None),
+            ("host:+80", None),
             ("h\u{f6}st", None),
             ("[]", None),
         ] {

@@ -58,7 +58,8 @@ pub fn prefix(at: At<'_>, path: &str) -> Tag {
     Tag::reserved(text)
 }
 
-/// A URL. Without a query it covers every query and variant of its path, never a longer path.
+/// A URL. Without a query it covers every query and variant of its path, never a longer path; with an empty
+/// one, which no key has, it is the page without a query alone.
 #[must_use]
 pub fn url(at: At<'_>, path: &str, query: Option<&str>) -> Tag {
     let mut text = String::new();
@@ -96,11 +97,9 @@ pub fn own(key: &KeyRef<'_>, mut each: impl FnMut(&str)) {
         text.clear();
         put_url(&mut text, at, key.path);
         bounded(&text, &mut each);
-        if let Some(query) = key.query {
-            text.push(':');
-            encode_exact(&mut text, query.as_bytes());
-            bounded(&text, &mut each);
-        }
+        text.push(':');
+        encode_exact(&mut text, key.query.unwrap_or_default().as_bytes());
+        bounded(&text, &mut each);
     }
 }
 
@@ -162,7 +161,7 @@ pub(crate) fn url_hash(path: &str, query: Option<&str>) -> u64 {
 pub(crate) fn url_hash_of_tag(tag: &str) -> Option<u64> {
     let mut parts = tag.strip_prefix("~url:")?.split(':').skip(1);
     let path = decode(parts.next()?);
-    let query = parts.next().map(decode);
+    let query = parts.next().filter(|query| !query.is_empty()).map(decode);
     (tag.len() < MAX_TAG_BYTES).then(|| hash_url(&path, query.as_deref()))
 }
 
@@ -170,7 +169,7 @@ fn hash_url(path: &[u8], query: Option<&[u8]>) -> u64 {
     let mut hasher = hash::hasher();
     hash::segment(&mut hasher, path);
     match query {
-        None => hasher.write_u8(0),
+        None => hasher.write_usize(usize::MAX),
         Some(query) => hash::segment(&mut hasher, query),
     }
     hasher.finish()
@@ -217,13 +216,14 @@ mod tests {
     #[test]
     fn a_url_tag_leads_to_the_hash_of_its_page() {
         for (path, query) in
-            [("/posts/1", None), ("/a%20b/%C3%B6", Some("x=%41")), ("/a%2fb", None), ("/", Some(""))]
+            [("/posts/1", None), ("/a%20b/%C3%B6", Some("x=%41")), ("/a%2fb", None), ("/", None)]
         {
             let page = url_hash(path, query);
             for at in [At::Anywhere, At::Host("h:1")] {
                 assert_eq!(url_hash_of_tag(url(at, path, query).as_str()), Some(page), "{path}");
             }
         }
+        assert_eq!(url_hash_of_tag(url(At::Anywhere, "/a", Some("")).as_str()), Some(url_hash("/a", None)));
         assert_eq!(url_hash_of_tag("~path:h:a"), None);
     }
 

@@ -213,6 +213,12 @@ impl CacheKey {
         self.hash
     }
 
+    /// The key as if its hash were another's.
+    #[cfg(test)]
+    pub(crate) fn colliding_with(self, other: &Self) -> Self {
+        Self { hash: other.hash, ..self }
+    }
+
     /// What the key shares with its neighbours.
     #[must_use]
     pub const fn scope(&self) -> &Arc<Scope> {
@@ -348,7 +354,8 @@ pub(crate) fn read<T>(scope: &Scope, tail: &[u8], f: impl FnOnce(&KeyRef<'_>) ->
 
 fn hash_optional(hasher: &mut impl std::hash::Hasher, text: Option<&str>) {
     match text {
-        None => hasher.write_u8(0),
+        // No text is so long. As wide as a length, since the hasher joins numbers without their widths.
+        None => hasher.write_usize(usize::MAX),
         Some(text) => hash::segment(hasher, text.as_bytes()),
     }
 }
@@ -384,6 +391,27 @@ mod tests {
             dimensions: &dimensions,
         };
         key.to_owned(Arc::new(key.scope()))
+    }
+
+    #[test]
+    fn p27_absent_and_empty_parts_do_not_collide_in_any_order() {
+        let values =
+            |values: &[Option<&str>]| values.iter().map(|value| value.map(str::to_owned)).collect::<Vec<_>>();
+        let base = || ("h".to_owned(), "/".to_owned(), None, "/".to_owned(), None);
+        let mut hashes = std::collections::BTreeSet::new();
+        let all = [
+            &[None, None][..],
+            &[None, Some("")],
+            &[Some(""), None],
+            &[Some(""), Some("")],
+            &[None],
+            &[Some("")],
+        ];
+        for dimensions in all {
+            let (authority, route, tenant, path, query) = base();
+            hashes.insert(key(&(authority, route, tenant, path, query, values(dimensions))).hash());
+        }
+        assert_eq!(hashes.len(), all.len());
     }
 
     proptest! {

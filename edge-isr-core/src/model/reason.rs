@@ -133,7 +133,7 @@ reasons! {
     RefillFailed = "refill-failed",
     /// A connector did not confirm a purge.
     PurgeFailed = "purge-failed",
-    /// The index had no room for a page: lists of URLs are incomplete.
+    /// The index dropped a page for want of room: lists of URLs are incomplete for a while.
     IndexFull = "index-full",
     /// An `IsrLayer::around` was put on with `Router::layer`, after routing.
     AroundInside = "around-inside",

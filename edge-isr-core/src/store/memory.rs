@@ -149,3 +149,67 @@ impl PageStore for MemoryPages {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::{HeaderMap, StatusCode};
+
+    use super::*;
+    use crate::clock::Moment;
+    use crate::model::authority::Scheme;
+    use crate::model::head::HeadParts;
+    use crate::model::key::Audience;
+    use crate::model::lifetime::Lifetime;
+    use crate::model::page::Birth;
+    use crate::model::snapshot::{Incarnation, Snapshot};
+    use crate::model::tag::TagSet;
+    use crate::model::verdict::Loss;
+
+    fn key(path: &str) -> KeyRef<'_> {
+        KeyRef {
+            scheme: Scheme::Http,
+            authority: "h",
+            route: "/{*path}",
+            tenant: None,
+            audience: Audience::Public,
+            vary: &[],
+            path,
+            query: None,
+            dimensions: &[],
+        }
+    }
+
+    fn page(key: &CacheKey) -> Arc<Page> {
+        let parts = HeadParts::take(StatusCode::OK, HeaderMap::new());
+        let id = parts.id();
+        let birth = Birth {
+            snapshot: Snapshot { incarnation: Incarnation::from_bytes([0; 16]), seq: 0 },
+            at: Moment::from_nanos(0),
+            lifetime: Lifetime { fresh: Duration::from_secs(9), ..Lifetime::default() },
+            loss: Loss::default(),
+        };
+        let head = Arc::new(parts.build(id));
+        Arc::new(Page::new(key, birth, head, &[], &TagSet::default(), Box::default(), &[]))
+    }
+
+    #[test]
+    fn d08_a_collision_of_hashes_is_a_miss_and_never_the_other_page() {
+        let store = MemoryPages::new(1 << 20, 1 << 10);
+        let owned = |path| key(path).to_owned(Arc::new(key(path).scope()));
+        let victim = owned("/a");
+        let attacker = owned("/b").colliding_with(&victim);
+        assert_eq!(attacker.hash(), victim.hash());
+        assert_ne!(attacker, victim);
+        store.keep(&attacker, page(&attacker));
+        assert!(store.peek(&attacker).is_some(), "it is there");
+        assert!(store.find(&key("/a")).is_none());
+        assert!(store.peek(&victim).is_none());
+        store.remove_up_to(&victim, u64::MAX);
+        assert!(store.peek(&attacker).is_some(), "and removing the victim's leaves it");
+        store.keep(&victim, page(&victim));
+        assert!(store.find(&key("/a")).is_some());
+        assert!(store.peek(&attacker).is_none(), "they share a place, not a page");
+    }
+}
