@@ -70,7 +70,8 @@ pub trait WrapRouter {
 
 impl WrapRouter for IsrLayer {
     fn wrap(&self, router: Router) -> App {
-        App(tower::Layer::layer(self, router))
+        // Routes that were never given a state would put their layers on again at each request.
+        App(tower::Layer::layer(self, router.with_state(())))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{MatchedPath, OriginalUri, Request};
+use axum::extract::{MatchedPath, NestedPath, OriginalUri, Request};
 use axum::response::Response;
 use axum::routing::any;
 use edge_isr_tower::{RouteFacts, path_params};
@@ -38,6 +38,13 @@ impl RouteFacts for AxumFacts {
         let found = router.oneshot(request).now_or_never().and_then(Result::ok);
         let found = found.and_then(|mut response| response.extensions_mut().remove::<Found>());
         (found.map(|Found(extensions)| extensions).unwrap_or_default(), path_params(pattern, uri.path()))
+    }
+
+    /// The pattern of the router's nesting, which a router of one route does not have.
+    fn take_over(from: &Extensions, to: &mut Extensions) {
+        if let Some(nested) = from.get::<NestedPath>() {
+            to.insert(nested.clone());
+        }
     }
 }
 

@@ -19,6 +19,9 @@ pub trait RouteFacts: Debug + Copy + Send + Sync + 'static {
     /// A fresh set of extensions in which handlers find the route's facts, and the route's parameters,
     /// percent-decoded. Nothing of the visitor's request is in it but its URI.
     fn recreate(pattern: &str, uri: &Uri) -> (Extensions, Vec<(String, String)>);
+
+    /// Takes over what the router says about its routes and can't be recreated; nothing about the visitor.
+    fn take_over(_from: &Extensions, _to: &mut Extensions) {}
 }
 
 /// No router: one pattern for everything below the layer.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use edge_isr_core::{ConfigError, Isr, Policy};
 use http::Extensions;
@@ -67,14 +67,25 @@ pub struct IsrLayer<F = NoFacts> {
 /// Settings that are checked when the layer is put on.
 #[derive(Clone)]
 enum Draft {
-    Inside { policy: Box<Policy>, tags: PathTags },
+    Inside {
+        policy: Box<Policy>,
+        tags: PathTags,
+        /// What came of the two, once; a router may put a layer on again and again.
+        checked: Arc<OnceLock<Result<Arc<Plan>, ConfigError>>>,
+    },
     Around(Arc<Plan>),
+}
+
+impl Draft {
+    fn inside(policy: Box<Policy>, tags: PathTags) -> Self {
+        Self::Inside { policy, tags, checked: Arc::default() }
+    }
 }
 
 impl<F: RouteFacts> IsrLayer<F> {
     /// A layer with the default policy and no tags.
     pub fn new(isr: &Isr) -> Self {
-        let plan = Draft::Inside { policy: Box::default(), tags: PathTags::default() };
+        let plan = Draft::inside(Box::default(), PathTags::default());
         Self { isr: isr.clone(), plan, let_through: Vec::new(), facts: PhantomData }
     }
 
@@ -92,8 +103,8 @@ impl<F: RouteFacts> IsrLayer<F> {
 
     /// The settings of the route. Without any effect on a layer around a router, whose routes have their own.
     pub fn policy(mut self, policy: Policy) -> Self {
-        if let Draft::Inside { policy: current, .. } = &mut self.plan {
-            **current = policy;
+        if let Draft::Inside { tags, .. } = self.plan {
+            self.plan = Draft::inside(Box::new(policy), tags);
         }
         self
     }
@@ -101,8 +112,9 @@ impl<F: RouteFacts> IsrLayer<F> {
     /// Adds tags to every page of the route: one [`path_tag`](crate::path_tag), one
     /// [`Tag`](edge_isr_core::Tag), or an array of either. Without any effect on a layer around a router.
     pub fn tags(mut self, more: impl Into<PathTags>) -> Self {
-        if let Draft::Inside { tags, .. } = &mut self.plan {
+        if let Draft::Inside { policy, mut tags, .. } = self.plan {
             tags.extend(more.into());
+            self.plan = Draft::inside(policy, tags);
         }
         self
     }
@@ -126,11 +138,13 @@ impl<F: RouteFacts> IsrLayer<F> {
     fn plan(&self) -> Result<Arc<Plan>, ConfigError> {
         match &self.plan {
             Draft::Around(plan) => Ok(Arc::clone(plan)),
-            Draft::Inside { policy, tags } => {
-                let route = Route::new(policy, tags.clone())?;
-                self.isr.declare(&route.rules);
-                Ok(Arc::new(Plan::Inside(Arc::new(route))))
-            }
+            Draft::Inside { policy, tags, checked } => checked
+                .get_or_init(|| {
+                    let route = Route::new(policy, tags.clone())?;
+                    self.isr.declare(&route.rules);
+                    Ok(Arc::new(Plan::Inside(Arc::new(route))))
+                })
+                .clone(),
         }
     }
 }

@@ -71,6 +71,7 @@ impl Order {
         let uri = key.path_and_query().parse().unwrap_or_default();
         let (mut extensions, params) = shared.facts_of(parts, &uri);
         let (tags, missing) = route.tags.fill(&params);
+        F::take_over(&parts.extensions, &mut extensions);
         extensions.extend(shared.let_through(&parts.extensions));
         Self { key, route: Arc::clone(route), path: parts.uri.path().into(), extensions, tags, missing }
     }

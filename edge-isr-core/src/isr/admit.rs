@@ -229,8 +229,8 @@ impl Isr {
         tags: &TagSet,
     ) -> Page {
         let key = permit.key();
-        let head = HeadParts::take(parts.status, std::mem::take(&mut parts.headers));
-        let own: Vec<Bytes> = head.own().cloned().collect();
+        let head = HeadParts::take(parts.status, std::mem::take(&mut parts.headers), lifetime, rules.loss);
+        let own: Vec<HeaderValue> = head.own().cloned().collect();
         let snapshot = permit.snapshot();
         #[cfg(feature = "twins")]
         let snapshot = if self.lacks(crate::testing::Twin::LateSnapshot) {
@@ -238,8 +238,8 @@ impl Isr {
         } else {
             snapshot
         };
-        let birth = Birth { snapshot, at: self.0.clock.now(), lifetime, loss: rules.loss };
-        Page::new(key, birth, self.0.heads.of(head), &own, tags, self.ids(key, tags, false), body)
+        let birth = Birth { snapshot, at: self.0.clock.now() };
+        Page::new(key, birth, self.0.heads.of(head), &own, tags, &self.ids(key, tags, false), body)
     }
 
     /// The ids that decide about a page: tags, ancestors, implicit tags; those of the scope on demand.
@@ -274,7 +274,7 @@ impl Isr {
         }
         self.0.counters.stored();
         self.0.passed.remove(&key.hash());
-        let expires: Moment = now.after(page.birth().lifetime.total());
+        let expires: Moment = now.after(page.lifetime().total());
         if !self.0.graph.with_index(|index| index.bind(key, tags, now, expires)) {
             self.note(
                 Reason::IndexFull,

@@ -127,7 +127,7 @@ impl Isr {
     /// A miss, when the page may not be handed to this visitor.
     pub fn hand_out(&self, page: &Arc<Page>, owed: u64) -> Result<HandOut, Miss> {
         let now = self.0.clock.now();
-        if page.status().is_server_error() && page.birth().lifetime.fresh.is_zero() {
+        if page.status().is_server_error() && page.lifetime().fresh.is_zero() {
             return Ok(HandOut { page: Arc::clone(page), now, overtaken: false });
         }
         #[cfg(feature = "twins")]
@@ -142,7 +142,7 @@ impl Isr {
             // A lifetime shorter than the wait: it was fresh when it was made for this visitor.
             Verdict::Stale(Staleness::Aged) => false,
             Verdict::Stale(Staleness::Invalidated) => {
-                if birth.snapshot.seq < owed || !birth.lifetime.may_serve_while_revalidating(page.age(now)) {
+                if birth.snapshot.seq < owed || !page.lifetime().may_serve_while_revalidating(page.age(now)) {
                     return Err(Miss { forward: Forward::Stale, reason: Reason::Overtaken, spare: None });
                 }
                 true
@@ -161,7 +161,7 @@ impl Isr {
         let now = self.0.clock.now();
         let applied = self.0.graph.ledger().applied();
         let verdict = page.judge(now, &self.marks_of(page), applied);
-        let may = verdict != Verdict::Dead && page.birth().lifetime.may_serve_on_error(page.age(now));
+        let may = verdict != Verdict::Dead && page.lifetime().may_serve_on_error(page.age(now));
         let overtaken = verdict == Verdict::Stale(Staleness::Invalidated);
         may.then(|| HandOut { page: Arc::clone(page), now, overtaken })
     }

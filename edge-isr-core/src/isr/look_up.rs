@@ -80,7 +80,7 @@ impl Isr {
         let now = self.0.clock.now();
         // Before the marks are read: what is applied later is not remembered as seen.
         let applied = self.0.graph.ledger().applied();
-        if page.is_verified(applied) && page.birth().lifetime.is_fresh(page.age(now)) {
+        if page.is_verified(applied) && page.lifetime().is_fresh(page.age(now)) {
             return LookUp::Fresh(Hit { page, now, applied, staleness: None });
         }
         self.judge(page, now, applied, owed)
@@ -91,7 +91,7 @@ impl Isr {
         let verdict = page.judge(now, &self.marks_of(&page), applied);
         let birth = page.birth();
         let owed = if verdict == Verdict::Stale(Staleness::Invalidated) { owed() } else { 0 };
-        match decide(verdict, &birth.lifetime, page.age(now), birth.snapshot.seq, owed) {
+        match decide(verdict, page.lifetime(), page.age(now), birth.snapshot.seq, owed) {
             Decision::Serve => LookUp::Fresh(Hit { page, now, applied, staleness: None }),
             Decision::ServeStale(staleness) => {
                 LookUp::Stale(Hit { page, now, applied, staleness: Some(staleness) })
@@ -116,7 +116,7 @@ impl Isr {
 
     pub(crate) fn marks_of(&self, page: &Page) -> Marks {
         let scope = page.scope().ids(self.0.build.as_deref());
-        self.0.graph.ledger().marks(page.ids().iter().chain(scope).copied())
+        self.0.graph.ledger().marks(page.ids().chain(scope.iter().copied()))
     }
 
     /// Answers from a page that was looked up.
@@ -132,7 +132,7 @@ impl Isr {
         self.0.counters.count(Reason::Hit);
         hit.page.visit();
         let age = hit.age();
-        let status = self.0.hits.value(hit.page.birth().lifetime.ttl(age));
+        let status = self.0.hits.value(hit.page.lifetime().ttl(age));
         hit.page.answer(selection, ladder::age(age.as_secs()), status)
     }
 
@@ -166,7 +166,7 @@ impl Isr {
         #[cfg(feature = "twins")]
         let overtaken = overtaken && !self.lacks(crate::testing::Twin::FreshDownstream);
         let age = page.age(now);
-        let ttl = page.birth().lifetime.ttl(age);
+        let ttl = page.lifetime().ttl(age);
         // RFC 9211 §2.4: a stale answer has no lifetime left, whatever its age says.
         status.ttl = Some(if overtaken { ttl.min(-1) } else { ttl });
         let value = self.status_value(status, Some(page));

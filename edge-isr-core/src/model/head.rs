@@ -1,10 +1,9 @@
 //! Response heads, shared by all pages that look alike.
 //!
-//! A page keeps only the values of its own (entity tag, length, tags …); the rest is a template that a hit
-//! clones and fills in by position. Positions are right by construction: the two values of every answer come
+//! A page keeps only the values of its own (entity tag, length, tags …); the rest, its lifetime included, is a
+//! template that a hit clones and fills in by position. Positions are right by construction: the two values of every answer come
 //! first, then the page's own, then the common ones, and a clone keeps the order.
 
-use bytes::Bytes;
 use http::header::{
     AGE, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_LOCATION, DATE, ETAG, EXPIRES, HeaderMap, HeaderName,
     HeaderValue, LAST_MODIFIED, LINK, LOCATION, VARY,
@@ -12,7 +11,9 @@ use http::header::{
 use http::{Response, StatusCode};
 
 use super::cache_status::CACHE_STATUS;
+use super::lifetime::Lifetime;
 use super::storable::is_targeted;
+use super::verdict::Loss;
 use crate::ladder;
 
 /// The tag header of Fastly and its kin: tags separated by spaces.
@@ -31,6 +32,8 @@ pub struct Head {
     in_304: Box<[bool]>,
     /// The `Cache-Status` of caches nearer to the origin, before which ours is not to be put (RFC 9211 §2).
     prior: Option<Box<str>>,
+    lifetime: Lifetime,
+    loss: Loss,
     id: Box<[u8]>,
 }
 
@@ -38,15 +41,17 @@ pub struct Head {
 #[derive(Debug)]
 pub struct HeadParts {
     status: StatusCode,
-    own: Vec<(HeaderName, Bytes)>,
+    own: Vec<(HeaderName, HeaderValue)>,
     prior: Option<Box<str>>,
     common: HeaderMap,
+    lifetime: Lifetime,
+    loss: Loss,
 }
 
 impl HeadParts {
     /// From a head that is ready to be sent, but for `Age` and `Cache-Status`.
     #[must_use]
-    pub fn take(status: StatusCode, mut headers: HeaderMap) -> Self {
+    pub fn take(status: StatusCode, mut headers: HeaderMap, lifetime: Lifetime, loss: Loss) -> Self {
         let names = [
             ETAG,
             CONTENT_LENGTH,
@@ -71,14 +76,14 @@ impl HeadParts {
             let fits = lines.next().is_some_and(|line| line.len() <= usize::from(u16::MAX));
             let is_own = fits && lines.next().is_none();
             if is_own && let Some(value) = headers.remove(&name) {
-                own.push((name, Bytes::copy_from_slice(value.as_bytes())));
+                own.push((name, value));
             }
         }
-        Self { status, own, prior, common: headers }
+        Self { status, own, prior, common: headers, lifetime, loss }
     }
 
     /// The page's own values, in the order of the template.
-    pub fn own(&self) -> impl Iterator<Item = &Bytes> {
+    pub fn own(&self) -> impl Iterator<Item = &HeaderValue> {
         self.own.iter().map(|(_, value)| value)
     }
 
@@ -87,7 +92,10 @@ impl HeadParts {
     pub fn id(&self) -> Box<[u8]> {
         let mut id = self.status.as_u16().to_le_bytes().to_vec();
         id.extend_from_slice(self.prior.as_deref().unwrap_or_default().as_bytes());
-        id.push(0);
+        id.push(self.loss as u8);
+        for duration in [self.lifetime.fresh, self.lifetime.while_revalidate, self.lifetime.if_error] {
+            id.extend_from_slice(&duration.as_nanos().to_le_bytes());
+        }
         let own = self.own.iter().map(|(name, _)| (name, &b""[..]));
         let common = self.common.iter().map(|(name, value)| (name, value.as_bytes()));
         for (name, value) in own.chain(common) {
@@ -133,6 +141,8 @@ impl HeadParts {
             not_modified: respond(StatusCode::NOT_MODIFIED, not_modified),
             in_304: in_304.into(),
             prior: self.prior,
+            lifetime: self.lifetime,
+            loss: self.loss,
             id,
         }
     }
@@ -158,41 +168,38 @@ impl Head {
         self.full.status()
     }
 
-    /// How many values a page has of its own.
+    /// For how long pages that look like this are of use.
     #[must_use]
-    pub fn own_len(&self) -> usize {
-        self.in_304.len()
+    #[inline]
+    pub const fn lifetime(&self) -> &Lifetime {
+        &self.lifetime
+    }
+
+    /// What becomes of them when marks are lost.
+    #[must_use]
+    pub const fn loss(&self) -> Loss {
+        self.loss
     }
 
     /// The place of a field among the page's own values.
     #[must_use]
     pub fn own_position(&self, name: &HeaderName) -> Option<usize> {
-        self.full.headers().keys().skip(2).take(self.own_len()).position(|own| own == name)
+        self.full.headers().keys().skip(2).take(self.in_304.len()).position(|own| own == name)
     }
 
     /// The complete head.
     #[must_use]
-    pub fn full(
-        &self,
-        age: HeaderValue,
-        status: HeaderValue,
-        own: impl Iterator<Item = Bytes>,
-    ) -> Response<()> {
+    pub fn full(&self, age: HeaderValue, status: HeaderValue, own: &[HeaderValue]) -> Response<()> {
         let mut response = self.full.clone();
-        fill(response.headers_mut(), age, self.after_prior(status), own);
+        fill(response.headers_mut(), age, self.after_prior(status), own.iter());
         response
     }
 
     /// The head of a 304.
     #[must_use]
-    pub fn not_modified(
-        &self,
-        age: HeaderValue,
-        status: HeaderValue,
-        own: impl Iterator<Item = Bytes>,
-    ) -> Response<()> {
+    pub fn not_modified(&self, age: HeaderValue, status: HeaderValue, own: &[HeaderValue]) -> Response<()> {
         let mut response = self.not_modified.clone();
-        let own = own.zip(&self.in_304).filter_map(|(value, kept)| kept.then_some(value));
+        let own = own.iter().zip(&self.in_304).filter_map(|(value, kept)| kept.then_some(value));
         fill(response.headers_mut(), age, self.after_prior(status), own);
         response
     }
@@ -205,7 +212,13 @@ impl Head {
     }
 }
 
-fn fill(headers: &mut HeaderMap, age: HeaderValue, status: HeaderValue, own: impl Iterator<Item = Bytes>) {
+#[inline]
+fn fill<'a>(
+    headers: &mut HeaderMap,
+    age: HeaderValue,
+    status: HeaderValue,
+    own: impl Iterator<Item = &'a HeaderValue>,
+) {
     let mut values = headers.values_mut();
     for value in [age, status] {
         if let Some(slot) = values.next() {
@@ -213,8 +226,7 @@ fn fill(headers: &mut HeaderMap, age: HeaderValue, status: HeaderValue, own: imp
         }
     }
     for (slot, value) in values.zip(own) {
-        // The bytes were a header value when the page was stored.
-        *slot = HeaderValue::from_maybe_shared(value).unwrap_or(PLACEHOLDER);
+        slot.clone_from(value);
     }
 }
 
@@ -241,14 +253,14 @@ mod tests {
         ] {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        let parts = HeadParts::take(StatusCode::OK, headers);
-        let own: Vec<Bytes> = parts.own().cloned().collect();
+        let parts = HeadParts::take(StatusCode::OK, headers, Lifetime::default(), Loss::Miss);
+        let own: Vec<HeaderValue> = parts.own().cloned().collect();
         let id = parts.id();
         let head = parts.build(id);
         let age = || HeaderValue::from_static("7");
         let status = || HeaderValue::from_static("c;hit");
 
-        let full = head.full(age(), status(), own.clone().into_iter());
+        let full = head.full(age(), status(), &own);
         let get = |response: &Response<()>, name: &str| {
             response
                 .headers()
@@ -272,7 +284,7 @@ mod tests {
         ] {
             assert_eq!(get(&full, name), value, "{name}");
         }
-        let short = head.not_modified(age(), status(), own.into_iter());
+        let short = head.not_modified(age(), status(), &own);
         assert_eq!(short.status(), StatusCode::NOT_MODIFIED);
         for (name, value) in [
             ("age", "7"),

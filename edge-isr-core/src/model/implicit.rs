@@ -49,6 +49,12 @@ pub fn build(id: &str) -> Tag {
 /// The pages below a path; ends at a segment. `/blog` covers `/blog` and `/blog/1`, not `/blogs`.
 #[must_use]
 pub fn prefix(at: At<'_>, path: &str) -> Tag {
+    if segments(path).next().is_none() {
+        return match at {
+            At::Host(authority) => host(authority),
+            At::Anywhere => all(),
+        };
+    }
     let mut text = String::new();
     start(&mut text, "~path:", at);
     for segment in segments(path).take(MAX_PATH_DEPTH) {
@@ -88,7 +94,7 @@ pub fn own(key: &KeyRef<'_>, mut each: impl FnMut(&str)) {
     for at in [At::Host(key.authority), At::Anywhere] {
         text.clear();
         start(&mut text, "~path:", at);
-        bounded(&text, &mut each);
+        // The root itself is the host, or everything.
         for segment in segments(key.path).take(MAX_PATH_DEPTH) {
             text.push(':');
             encode_path(&mut text, segment);
@@ -209,7 +215,7 @@ mod tests {
     fn a_prefix_ends_at_a_segment() {
         let below: Vec<_> = prefix(At::Anywhere, "/blog/1").ancestors().map(str::to_owned).collect();
         assert!(below.contains(&prefix(At::Anywhere, "/blog/").to_string()));
-        assert!(below.contains(&prefix(At::Anywhere, "/").to_string()));
+        assert_eq!((prefix(At::Anywhere, "/"), prefix(At::Host("h"), "")), (all(), host("h")));
         assert!(!below.contains(&prefix(At::Anywhere, "/blo").to_string()));
     }
 

@@ -1,7 +1,6 @@
 //! A stored response and the facts of its birth, flat: key, own values, tags and body stand in one buffer.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,7 +17,7 @@ use super::lifetime::Lifetime;
 use super::snapshot::{Marks, Snapshot};
 use super::storable::is_targeted;
 use super::tag::{TagId, TagSet};
-use super::verdict::{Loss, Verdict, verdict};
+use super::verdict::{Verdict, verdict};
 use crate::clock::Moment;
 
 /// What the allocator and the store add to a page, roughly; the memory bench pins the sum.
@@ -34,54 +33,47 @@ pub struct Birth {
     pub snapshot: Snapshot,
     /// When the render was complete.
     pub at: Moment,
-    /// For how long it is of use.
-    pub lifetime: Lifetime,
-    /// What becomes of it when marks are lost.
-    pub loss: Loss,
 }
 
 /// A stored response.
 pub struct Page {
     scope: Arc<Scope>,
     head: Arc<Head>,
+    /// The key's tail, the tags, their ids, the own values, the body.
     buffer: Bytes,
-    /// Explicit tags with their ancestors, and the implicit ones that the scope does not share.
-    ids: Box<[TagId]>,
+    /// The values that the head's template leaves open, in its order: slices of the buffer, checked once.
+    own: Box<[HeaderValue]>,
     birth: Birth,
     /// The graph's `applied` as it was before the page's marks were last read and found harmless.
     verified: AtomicU64,
     hits: AtomicU32,
     tail_end: u32,
-    own_end: u32,
     tags_end: u32,
+    ids_end: u32,
+    body_start: u32,
 }
 
 impl Page {
-    /// Puts a page together. `own` are the values the head's template leaves open, in its order.
+    /// Puts a page together. `own` are the values the head's template leaves open, in its order; `ids` those of
+    /// the explicit tags, their ancestors, and the implicit tags that the scope does not share.
     #[must_use]
     pub fn new(
         key: &CacheKey,
         birth: Birth,
         head: Arc<Head>,
-        own: &[Bytes],
+        own: &[HeaderValue],
         tags: &TagSet,
-        ids: Box<[TagId]>,
+        ids: &[TagId],
         body: &[Bytes],
     ) -> Self {
-        let body_len: usize = body.iter().map(Bytes::len).sum();
-        let own_len: usize = own.iter().map(|value| value.len() + 2).sum();
+        let own_len: usize = own.iter().map(HeaderValue::len).sum();
         let tags_len: usize = tags.iter().map(|tag| tag.as_str().len() + 1).sum();
-        let mut buffer =
-            Vec::with_capacity(key.tail().len() + own_len + tags_len.saturating_sub(1) + body_len);
+        let body_len: usize = body.iter().map(Bytes::len).sum();
+        let len = key.tail().len() + tags_len.saturating_sub(1) + size_of_val(ids) + own_len + body_len;
+        let mut buffer = Vec::with_capacity(len);
         let end = |buffer: &Vec<u8>| u32::try_from(buffer.len()).unwrap_or(u32::MAX);
         buffer.extend_from_slice(key.tail());
         let tail_end = end(&buffer);
-        for value in own {
-            let len = u16::try_from(value.len()).unwrap_or(u16::MAX);
-            buffer.extend_from_slice(&len.to_le_bytes());
-            buffer.extend_from_slice(&value[..usize::from(len)]);
-        }
-        let own_end = end(&buffer);
         for (n, tag) in tags.iter().enumerate() {
             if n > 0 {
                 buffer.push(b' ');
@@ -89,21 +81,21 @@ impl Page {
             buffer.extend_from_slice(tag.as_str().as_bytes());
         }
         let tags_end = end(&buffer);
-        for frame in body {
-            buffer.extend_from_slice(frame);
-        }
-        Self {
-            scope: Arc::clone(key.scope()),
-            head,
-            buffer: buffer.into(),
-            ids,
-            birth,
-            verified: AtomicU64::new(0),
-            hits: AtomicU32::new(0),
-            tail_end,
-            own_end,
-            tags_end,
-        }
+        ids.iter().for_each(|id| buffer.extend_from_slice(&id.0.to_le_bytes()));
+        let ids_end = end(&buffer);
+        own.iter().for_each(|value| buffer.extend_from_slice(value.as_bytes()));
+        let body_start = end(&buffer);
+        body.iter().for_each(|frame| buffer.extend_from_slice(frame));
+        let buffer = Bytes::from(buffer);
+        let mut at = ids_end as usize;
+        let own = own.iter().map(|value| {
+            let start = at;
+            at += value.len();
+            HeaderValue::from_maybe_shared(buffer.slice(start..at)).unwrap_or_else(|_| value.clone())
+        });
+        let (own, scope) = (own.collect(), Arc::clone(key.scope()));
+        let (verified, hits) = (AtomicU64::new(0), AtomicU32::new(0));
+        Self { scope, head, buffer, own, birth, verified, hits, tail_end, tags_end, ids_end, body_start }
     }
 
     /// Whether this is the page of that key, part by part.
@@ -131,6 +123,13 @@ impl Page {
         &self.birth
     }
 
+    /// For how long it is of use.
+    #[must_use]
+    #[inline]
+    pub fn lifetime(&self) -> &Lifetime {
+        self.head.lifetime()
+    }
+
     /// The current age.
     #[must_use]
     pub fn age(&self, now: Moment) -> Duration {
@@ -139,15 +138,15 @@ impl Page {
 
     /// The explicit tags, as text.
     pub fn tags(&self) -> impl Iterator<Item = &str> {
-        let text = std::str::from_utf8(&self.buffer[self.own_end as usize..self.tags_end as usize])
+        let text = std::str::from_utf8(&self.buffer[self.tail_end as usize..self.tags_end as usize])
             .unwrap_or_default();
         text.split(' ').filter(|tag| !tag.is_empty())
     }
 
     /// The ids of the tags that decide about the page, without those of its scope.
-    #[must_use]
-    pub fn ids(&self) -> &[TagId] {
-        &self.ids
+    pub fn ids(&self) -> impl Iterator<Item = TagId> {
+        let (ids, _) = self.buffer[self.tags_end as usize..self.ids_end as usize].as_chunks::<8>();
+        ids.iter().map(|id| TagId(u64::from_le_bytes(*id)))
     }
 
     /// The status.
@@ -159,13 +158,13 @@ impl Page {
     /// The body, sharing the page's buffer.
     #[must_use]
     pub fn body(&self) -> Bytes {
-        self.buffer.slice(self.tags_end as usize..)
+        self.buffer.slice(self.body_start as usize..)
     }
 
     /// How many bytes of memory the page holds, for the bound on bytes.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
-        size_of::<Self>() + self.buffer.len() + size_of_val(&*self.ids) + OVERHEAD_BYTES
+        size_of::<Self>() + self.buffer.len() + size_of_val(&*self.own) + OVERHEAD_BYTES
     }
 
     /// Judges the page by marks that were read after `applied` was.
@@ -173,8 +172,8 @@ impl Page {
         if self.is_killed() {
             return Verdict::Dead;
         }
-        let Birth { snapshot, lifetime, loss, .. } = &self.birth;
-        let judged = verdict(*snapshot, lifetime, *loss, self.age(now), marks);
+        let snapshot = self.birth.snapshot;
+        let judged = verdict(snapshot, self.lifetime(), self.head.loss(), self.age(now), marks);
         let untouched = marks.incarnation == snapshot.incarnation
             && marks.latest.soft.max(marks.latest.hard) <= snapshot.seq;
         if untouched {
@@ -213,41 +212,22 @@ impl Page {
     /// What conditions and ranges are compared with.
     #[must_use]
     pub fn validators(&self) -> Validators<'_> {
-        let own = |name| {
-            self.head
-                .own_position(name)
-                .and_then(|at| self.own_ranges().nth(at))
-                .map(|range| &self.buffer[range])
-        };
+        let own = |name| self.own.get(self.head.own_position(name)?).map(HeaderValue::as_bytes);
         Validators {
             etag: own(&ETAG),
             last_modified: own(&LAST_MODIFIED),
-            len: self.buffer.len() - self.tags_end as usize,
+            len: self.buffer.len() - self.body_start as usize,
             ok: self.status() == StatusCode::OK,
         }
-    }
-
-    fn own_ranges(&self) -> impl Iterator<Item = Range<usize>> {
-        let mut at = self.tail_end as usize;
-        (0..self.head.own_len()).map_while(move |_| {
-            let (len, _) = self.buffer[at..].split_first_chunk::<2>()?;
-            let start = at + 2;
-            at = start + usize::from(u16::from_le_bytes(*len));
-            Some(start..at)
-        })
-    }
-
-    fn own(&self) -> impl Iterator<Item = Bytes> {
-        self.own_ranges().map(|range| self.buffer.slice(range))
     }
 
     /// Answers with the page, or the selected part of it.
     #[must_use]
     pub fn answer(&self, selection: &Selection, age: HeaderValue, status: HeaderValue) -> Response<Bytes> {
         match selection {
-            Selection::Whole => self.head.full(age, status, self.own()).map(|()| self.body()),
-            Selection::HeadOnly => self.head.full(age, status, self.own()).map(|()| Bytes::new()),
-            Selection::NotModified => self.head.not_modified(age, status, self.own()).map(|()| Bytes::new()),
+            Selection::Whole => self.head.full(age, status, &self.own).map(|()| self.body()),
+            Selection::HeadOnly => self.head.full(age, status, &self.own).map(|()| Bytes::new()),
+            Selection::NotModified => self.head.not_modified(age, status, &self.own).map(|()| Bytes::new()),
             Selection::Part(range) => {
                 let body = self.body();
                 let text = format!("bytes {}-{}/{}", range.start, range.end - 1, body.len());
@@ -269,7 +249,7 @@ impl Page {
         age: HeaderValue,
         status: HeaderValue,
     ) -> Response<Bytes> {
-        let mut response = self.head.full(age, status, self.own());
+        let mut response = self.head.full(age, status, &self.own);
         *response.status_mut() = code;
         let headers = response.headers_mut();
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));

@@ -182,16 +182,13 @@ mod tests {
     }
 
     fn page(key: &CacheKey) -> Arc<Page> {
-        let parts = HeadParts::take(StatusCode::OK, HeaderMap::new());
+        let lifetime = Lifetime { fresh: Duration::from_secs(9), ..Lifetime::default() };
+        let parts = HeadParts::take(StatusCode::OK, HeaderMap::new(), lifetime, Loss::default());
         let id = parts.id();
-        let birth = Birth {
-            snapshot: Snapshot { incarnation: Incarnation::from_bytes([0; 16]), seq: 0 },
-            at: Moment::from_nanos(0),
-            lifetime: Lifetime { fresh: Duration::from_secs(9), ..Lifetime::default() },
-            loss: Loss::default(),
-        };
+        let snapshot = Snapshot { incarnation: Incarnation::from_bytes([0; 16]), seq: 0 };
+        let birth = Birth { snapshot, at: Moment::from_nanos(0) };
         let head = Arc::new(parts.build(id));
-        Arc::new(Page::new(key, birth, head, &[], &TagSet::default(), Box::default(), &[]))
+        Arc::new(Page::new(key, birth, head, &[], &TagSet::default(), &[], &[]))
     }
 
     #[test]
