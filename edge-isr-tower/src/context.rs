@@ -80,6 +80,11 @@ impl IsrContext {
         self.say(|said| said.lifetime = Some(said.lifetime.map_or(fresh, |other| other.min(fresh))));
     }
 
+    /// A layer within the render allows no longer than this.
+    pub(crate) fn at_most(&self, fresh: Duration) {
+        self.say(|said| said.at_most = Some(said.at_most.map_or(fresh, |other| other.min(fresh))));
+    }
+
     /// Keeps this page out of the cache.
     pub fn no_store(&self) {
         self.veto(Reason::HandlerNoStore);

@@ -32,6 +32,7 @@ impl Route {
 pub(crate) struct Table {
     router: matchit::Router<usize>,
     entries: Vec<(Box<str>, Option<Arc<Route>>)>,
+    reads_heads: bool,
 }
 
 impl Table {
@@ -47,8 +48,14 @@ impl Table {
             return Err(malformed("a pattern begins with `/`".to_owned()));
         }
         self.router.insert(pattern, self.entries.len()).map_err(|error| malformed(error.to_string()))?;
+        self.reads_heads |= route.as_ref().is_some_and(|route| route.rules.reads_heads());
         self.entries.push((pattern.into(), route.map(Arc::new)));
         Ok(())
+    }
+
+    /// Whether a policy has functions that read request heads.
+    pub(crate) const fn reads_heads(&self) -> bool {
+        self.reads_heads
     }
 
     /// The pattern and the settings of a path. The most specific pattern wins.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{OriginalUri, Request};
 use axum::response::Response;
 use http::request::Builder;
 use http_body_util::BodyExt;
@@ -58,6 +58,8 @@ pub async fn echo(request: Request) -> Response {
     for (name, value) in &parts.headers {
         let _ = writeln!(text, "{name}: {}", String::from_utf8_lossy(value.as_bytes()));
     }
+    let original = parts.extensions.get::<OriginalUri>().map(|OriginalUri(uri)| uri);
+    let _ = writeln!(text, "original {}", original.map(ToString::to_string).unwrap_or_default());
     let _ = writeln!(text, "user {:?}", parts.extensions.get::<User>().map(|User(name)| name));
     let _ = writeln!(text, "body {}", String::from_utf8_lossy(&body));
     html(text)

@@ -1,5 +1,10 @@
 //! What leaves: age, validators, conditions, ranges, `HEAD`, `Cache-Status`, tag headers, no freshness for
 //! what was invalidated.
+#![allow(
+    clippy::unwrap_used,
+    clippy::type_complexity,
+    reason = "a helper that can't go on fails its test, and its cases are tables"
+)]
 
 use std::time::Duration;
 
@@ -33,7 +38,10 @@ async fn age_counts_from_the_birth_and_cache_control_is_written_out() {
     for (policy, expected) in [
         (policy(), "public, max-age=0, s-maxage=300"),
         (policy().browser_max_age(9 * S), "public, max-age=9, s-maxage=300"),
-        (policy().stale_while_revalidate(3600 * S), "public, max-age=0, s-maxage=300, stale-while-revalidate=3600"),
+        (
+            policy().stale_while_revalidate(3600 * S),
+            "public, max-age=0, s-maxage=300, stale-while-revalidate=3600",
+        ),
         (
             policy().stale_while_revalidate(S).stale_if_error(2 * S),
             "public, max-age=0, s-maxage=300, stale-while-revalidate=1, stale-if-error=2",
@@ -41,7 +49,9 @@ async fn age_counts_from_the_birth_and_cache_control_is_written_out() {
     ] {
         for position in POSITIONS {
             let Story { clock, page, site, .. } = Story::with(position, policy.clone(), |builder| builder);
-            page.answers(|_| ([("age", "99"), ("expires", "0"), ("cache-control", "max-age=7")], "x").into_response());
+            page.answers(|_| {
+                ([("age", "99"), ("expires", "0"), ("cache-control", "max-age=7")], "x").into_response()
+            });
             for age in [0, 1, 298] {
                 let answer = get_with(&site, "/pages/1", &[]).await;
                 assert_eq!(answer.header("age"), (if age == 298 { 299 } else { age }).to_string());
@@ -64,7 +74,10 @@ async fn a_lifetime_that_the_handler_sets_is_what_leaves() {
         let isr = Isr::builder().build().unwrap();
         let site = place(position, &isr, "/short", lasting(), (), get(short));
         let answer = get_with(&site, "/short", &[]).await;
-        assert_eq!(answer.header("cache-control"), "public, max-age=0, s-maxage=9, stale-while-revalidate=3600");
+        assert_eq!(
+            answer.header("cache-control"),
+            "public, max-age=0, s-maxage=9, stale-while-revalidate=3600"
+        );
         assert!(answer.cache_status().contains(";ttl=9;"), "{}", answer.cache_status());
     }
 }
@@ -111,14 +124,19 @@ async fn d27_conditions_are_answered_from_the_page() {
     for position in POSITIONS {
         for is_cold in [true, false] {
             for (headers, status) in cases {
-                let Story { page, site, .. } = Story::with(position, lasting().vary(["x-a"]), |builder| builder);
+                let Story { page, site, .. } =
+                    Story::with(position, lasting().vary(["x-a"]), |builder| builder);
                 page.answers(dated);
                 if !is_cold {
                     get_with(&site, "/pages/1", &[]).await;
                 }
                 let answer = get_with(&site, "/pages/1", headers).await;
                 let case = format!("{position:?} {is_cold} {headers:?}");
-                let expected = if headers.iter().any(|(name, _)| *name == "range") && *status == 200 { 206 } else { *status };
+                let expected = if headers.iter().any(|(name, _)| *name == "range") && *status == 200 {
+                    206
+                } else {
+                    *status
+                };
                 assert_eq!(answer.status.as_u16(), expected, "{case}");
                 assert_eq!(answer.body.is_empty(), *status == 304, "{case}");
                 // RFC 9110 §15.4.5.
@@ -175,7 +193,11 @@ async fn d15_single_ranges_are_answered_from_the_page() {
                 assert_eq!(part.header("content-length"), body.len().to_string(), "{case}");
                 assert_eq!(part.header("etag"), "\"own\"", "{case}");
                 let whole = get_with(&site, "/pages/1", &[]).await;
-                assert_eq!((whole.status.as_u16(), whole.text()), (200, "v1 0123456789"), "{case}: never stored");
+                assert_eq!(
+                    (whole.status.as_u16(), whole.text()),
+                    (200, "v1 0123456789"),
+                    "{case}: never stored"
+                );
                 assert!(whole.is_fresh_hit(), "{case}");
             }
         }
@@ -197,7 +219,15 @@ async fn head_has_the_head_of_get_and_no_body() {
             assert!(name == "cache-status" || cold.headers.get(name) == Some(value), "{position:?} {name}");
         }
         assert_eq!(page.renders(), 1, "{position:?}: HEAD fills what GET reads");
-        let ranged = send(&site, edge_isr_stories::ask("/pages/1").method("HEAD").header("range", "bytes=0-0").body(Body::empty()).unwrap()).await;
+        let ranged = send(
+            &site,
+            edge_isr_stories::ask("/pages/1")
+                .method("HEAD")
+                .header("range", "bytes=0-0")
+                .body(Body::empty())
+                .unwrap(),
+        )
+        .await;
         assert_eq!((ranged.status.as_u16(), &*ranged.header("content-length")), (200, "13"), "{position:?}");
     }
 }
@@ -205,8 +235,10 @@ async fn head_has_the_head_of_get_and_no_body() {
 #[tokio::test]
 async fn p35_cache_status_says_what_happened_in_one_member() {
     for position in POSITIONS {
-        let Story { isr, clock, page, site } = Story::with(position, lasting(), |builder| builder.name("front"));
-        let status = async |headers: &[(&str, &str)]| get_with(&site, "/pages/1", headers).await.cache_status();
+        let Story { isr, clock, page, site } =
+            Story::with(position, lasting(), |builder| builder.name("front"));
+        let status =
+            async |headers: &[(&str, &str)]| get_with(&site, "/pages/1", headers).await.cache_status();
         assert_eq!(status(&[]).await, "front;fwd=uri-miss;fwd-status=200;ttl=300;stored;detail=absent");
         clock.advance(10 * S);
         assert_eq!(status(&[]).await, "front;hit;ttl=290");
@@ -227,7 +259,10 @@ async fn p35_cache_status_says_what_happened_in_one_member() {
         isr.idle().await;
         isr.graph().expire_by_tags([tag("page", 1)]).await.unwrap();
         page.gated(true);
-        let ask = || { let site = site.clone(); async move { get_with(&site, "/pages/1", &[]).await } };
+        let ask = || {
+            let site = site.clone();
+            async move { get_with(&site, "/pages/1", &[]).await }
+        };
         let (lead, follow) = (begun(ask()).await, begun(ask()).await);
         page.gate().arrival().await;
         page.gate().open(1);
@@ -271,21 +306,34 @@ async fn cache_status_of_nearer_caches_is_kept_before_ours() {
             for headers in [&[][..], &[], &[("if-none-match", "*")]] {
                 let answer = get_with(&site, "/pages/1", headers).await;
                 let said = answer.cache_status();
-                assert!(said.starts_with("deep;hit, middle;fwd=miss, edge-isr;"), "{position:?} {status}: {said}");
+                assert!(
+                    said.starts_with("deep;hit, middle;fwd=miss, edge-isr;"),
+                    "{position:?} {status}: {said}"
+                );
                 assert_eq!(answer.header("etag"), "\"own\"", "{position:?} {status}");
             }
             let vetoed = {
-                page.answers(|_| ([("cache-status", "deep;hit"), ("set-cookie", "a=b")], "x").into_response());
+                page.answers(|_| {
+                    ([("cache-status", "deep;hit"), ("set-cookie", "a=b")], "x").into_response()
+                });
                 get_with(&site, "/pages/2", &[]).await
             };
-            assert_eq!(vetoed.cache_status(), "deep;hit, edge-isr;fwd=uri-miss;fwd-status=200;detail=set-cookie");
+            assert_eq!(
+                vetoed.cache_status(),
+                "deep;hit, edge-isr;fwd=uri-miss;fwd-status=200;detail=set-cookie"
+            );
         }
     }
 }
 
 #[tokio::test]
 async fn p10_what_was_invalidated_leaves_without_freshness_for_any_cache() {
-    let fields = ["cdn-cache-control", "surrogate-control", "cloudflare-cdn-cache-control", "netlify-cdn-cache-control"];
+    let fields = [
+        "cdn-cache-control",
+        "surrogate-control",
+        "cloudflare-cdn-cache-control",
+        "netlify-cdn-cache-control",
+    ];
     for position in POSITIONS {
         let Story { isr, page, site, .. } = Story::at(position);
         page.answers(move |version| {
@@ -301,9 +349,12 @@ async fn p10_what_was_invalidated_leaves_without_freshness_for_any_cache() {
         assert!(fields.iter().all(|field| fresh.header(field) == "max-age=3600"));
         page.gated(true);
         isr.graph().revalidate_by_tags([tag("page", 1)]).await.unwrap();
-        for (headers, status) in
-            [(&[][..], 200), (&[("if-none-match", "*")], 304), (&[("range", "bytes=0-0")], 206), (&[("range", "bytes=99-")], 416)]
-        {
+        for (headers, status) in [
+            (&[][..], 200),
+            (&[("if-none-match", "*")], 304),
+            (&[("range", "bytes=0-0")], 206),
+            (&[("range", "bytes=99-")], 416),
+        ] {
             for method in ["GET", "HEAD"] {
                 let mut request = edge_isr_stories::ask("/pages/1").method(method);
                 for (name, value) in headers {
@@ -316,7 +367,11 @@ async fn p10_what_was_invalidated_leaves_without_freshness_for_any_cache() {
                 assert!(stale.is_zero_downstream(), "{position:?} {headers:?}");
                 assert!(!stale.headers.contains_key("expires"));
                 for field in fields {
-                    assert_eq!(stale.header(field), "max-age=0, must-revalidate", "{position:?} {status} {field}");
+                    assert_eq!(
+                        stale.header(field),
+                        "max-age=0, must-revalidate",
+                        "{position:?} {status} {field}"
+                    );
                 }
             }
         }
@@ -327,17 +382,30 @@ async fn p10_what_was_invalidated_leaves_without_freshness_for_any_cache() {
 #[tokio::test]
 async fn tag_headers_list_tags_with_their_ancestors() {
     for position in POSITIONS {
-        for headers in [vec![TagHeader::SurrogateKey], vec![TagHeader::CacheTag], vec![TagHeader::SurrogateKey, TagHeader::CacheTag], vec![]] {
-            let settings = |builder: edge_isr_axum::Builder| headers.iter().fold(builder, |builder, header| builder.tag_header(*header));
+        for headers in [
+            vec![TagHeader::SurrogateKey],
+            vec![TagHeader::CacheTag],
+            vec![TagHeader::SurrogateKey, TagHeader::CacheTag],
+            vec![],
+        ] {
+            let settings = |builder: edge_isr_axum::Builder| {
+                headers.iter().fold(builder, |builder, header| builder.tag_header(*header))
+            };
             let Story { page, site, .. } = Story::with(position, lasting(), settings);
             page.tags([tag("shop:post", "A b"), Tag::named("front")]);
             for conditions in [&[][..], &[], &[("if-none-match", "*")]] {
                 let answer = get_with(&site, "/pages/1", conditions).await;
                 let expected = |header, separator: &str| match headers.contains(&header) {
-                    true => ["front", "page", "page:1", "shop", "shop:post", "shop:post:a%20b"].join(separator),
+                    true => {
+                        ["front", "page", "page:1", "shop", "shop:post", "shop:post:a%20b"].join(separator)
+                    }
                     false => String::new(),
                 };
-                assert_eq!(answer.header("surrogate-key"), expected(TagHeader::SurrogateKey, " "), "{position:?}");
+                assert_eq!(
+                    answer.header("surrogate-key"),
+                    expected(TagHeader::SurrogateKey, " "),
+                    "{position:?}"
+                );
                 assert_eq!(answer.header("cache-tag"), expected(TagHeader::CacheTag, ","), "{position:?}");
             }
         }
@@ -347,7 +415,8 @@ async fn tag_headers_list_tags_with_their_ancestors() {
 #[tokio::test]
 async fn b04_a_tag_header_too_long_for_a_cdn_takes_the_freshness_for_it() {
     for position in POSITIONS {
-        let Story { isr, page, site, .. } = Story::with(position, lasting(), |builder| builder.tag_header(TagHeader::CacheTag));
+        let Story { isr, page, site, .. } =
+            Story::with(position, lasting(), |builder| builder.tag_header(TagHeader::CacheTag));
         page.tags((0..100).map(|n| tag("long", format!("{n}{}", "x".repeat(200)))));
         page.answers(|_| ([("cdn-cache-control", "max-age=600")], "x").into_response());
         for _ in 0..2 {
@@ -357,7 +426,12 @@ async fn b04_a_tag_header_too_long_for_a_cdn_takes_the_freshness_for_it() {
             assert!(!answer.headers.contains_key("cache-tag"));
         }
         assert_eq!(isr.stats().hits(), 1, "here it is cached all the same");
-        assert!(isr.health().notes.iter().any(|note| note.reason.as_str() == "too-many-tags" && note.subject == "/pages/{id}"));
+        assert!(
+            isr.health()
+                .notes
+                .iter()
+                .any(|note| note.reason.as_str() == "too-many-tags" && note.subject == "/pages/{id}")
+        );
     }
 }
 
@@ -393,10 +467,21 @@ async fn b14_fields_of_the_connection_go_and_all_others_stay_byte_for_byte() {
         });
         for _ in 0..2 {
             let answer = get_with(&site, "/pages/1", &[]).await;
-            for name in ["connection", "x-foo", "x-bar", "keep-alive", "proxy-authenticate", "te", "trailer", "transfer-encoding", "upgrade"] {
+            for name in [
+                "connection",
+                "x-foo",
+                "x-bar",
+                "keep-alive",
+                "proxy-authenticate",
+                "te",
+                "trailer",
+                "transfer-encoding",
+                "upgrade",
+            ] {
                 assert!(!answer.headers.contains_key(name), "{position:?} {name}");
             }
-            let lines = |name| answer.headers.get_all(name).iter().map(|value| value.as_bytes()).collect::<Vec<_>>();
+            let lines =
+                |name| answer.headers.get_all(name).iter().map(|value| value.as_bytes()).collect::<Vec<_>>();
             assert_eq!(lines("x-multi"), [&b"1"[..], b"2, 3"], "{position:?}");
             assert_eq!(lines("link"), [b"</a>; rel=preload", b"</b>; rel=preload"], "{position:?}");
             assert_eq!(lines("x-bytes"), [b"caf\xe9 \xff\x80"], "{position:?}");
@@ -413,7 +498,10 @@ async fn b14_trailers_are_no_part_of_the_page() {
         page.answers(|_| {
             let mut trailers = http::HeaderMap::new();
             trailers.insert("x-sum", "1".parse().unwrap());
-            let frames = [Ok::<_, std::io::Error>(http_body::Frame::data(bytes::Bytes::from("a"))), Ok(http_body::Frame::trailers(trailers))];
+            let frames = [
+                Ok::<_, std::io::Error>(http_body::Frame::data(bytes::Bytes::from("a"))),
+                Ok(http_body::Frame::trailers(trailers)),
+            ];
             let body = http_body_util::StreamBody::new(futures_util::stream::iter(frames));
             Response::new(Body::new(body))
         });
@@ -434,7 +522,11 @@ async fn b14_a_value_longer_than_64_kib_is_not_cut() {
         page.answers(|_| ([("link", "x".repeat(70_000)), ("etag", "\"e\"".to_owned())], "x").into_response());
         for _ in 0..2 {
             let answer = get_with(&site, "/pages/1", &[]).await;
-            assert_eq!((answer.header("link").len(), &*answer.header("etag")), (70_000, "\"e\""), "{position:?}");
+            assert_eq!(
+                (answer.header("link").len(), &*answer.header("etag")),
+                (70_000, "\"e\""),
+                "{position:?}"
+            );
         }
     }
 }
@@ -458,7 +550,11 @@ async fn d24_declared_dimensions_are_named_in_vary() {
                 response
             });
             for headers in [&[][..], &[], &[("if-none-match", "*")]] {
-                assert_eq!(get_with(&site, "/pages/1", headers).await.header("vary"), expected, "{position:?}");
+                assert_eq!(
+                    get_with(&site, "/pages/1", headers).await.header("vary"),
+                    expected,
+                    "{position:?}"
+                );
             }
         }
         // Without dimensions there is nothing to name.
@@ -485,22 +581,34 @@ async fn on_the_wire_hits_304_and_head_are_framed_right() {
         let Story { page, site, .. } = Story::at(position);
         let address = serve(site).await;
         let ask = async |method: &str, extra: &str| {
-            let bytes = format!("{method} /pages/1 HTTP/1.1\r\nhost: www.example.com\r\nconnection: close\r\n{extra}\r\n");
+            let bytes = format!(
+                "{method} /pages/1 HTTP/1.1\r\nhost: www.example.com\r\nconnection: close\r\n{extra}\r\n"
+            );
             exchange(address, bytes.as_bytes()).await
         };
         let has = |answer: &str, line: &str| answer.to_ascii_lowercase().lines().any(|own| own == line);
         let cold = ask("GET", "").await;
         assert!(cold.starts_with("HTTP/1.1 200") && cold.ends_with("\r\n\r\nv1"), "{cold}");
         let hit = ask("GET", "").await;
-        assert!(has(&hit, "cache-status: edge-isr;hit;ttl=299") || has(&hit, "cache-status: edge-isr;hit;ttl=300"), "{hit}");
+        assert!(
+            has(&hit, "cache-status: edge-isr;hit;ttl=299")
+                || has(&hit, "cache-status: edge-isr;hit;ttl=300"),
+            "{hit}"
+        );
         assert!(has(&hit, "content-length: 2") && hit.ends_with("\r\n\r\nv1"), "{hit}");
         assert!(hit.to_ascii_lowercase().contains("\r\ndate: "), "{hit}");
         let head = ask("HEAD", "").await;
         assert!(has(&head, "content-length: 2") && head.ends_with("\r\n\r\n"), "{head}");
         let not_modified = ask("GET", "if-none-match: *\r\n").await;
-        assert!(not_modified.starts_with("HTTP/1.1 304") && not_modified.ends_with("\r\n\r\n"), "{not_modified}");
+        assert!(
+            not_modified.starts_with("HTTP/1.1 304") && not_modified.ends_with("\r\n\r\n"),
+            "{not_modified}"
+        );
         for name in ["etag", "cache-control", "date", "age", "cache-status"] {
-            assert!(not_modified.to_ascii_lowercase().contains(&format!("\r\n{name}: ")), "{name}: {not_modified}");
+            assert!(
+                not_modified.to_ascii_lowercase().contains(&format!("\r\n{name}: ")),
+                "{name}: {not_modified}"
+            );
         }
         let part = ask("GET", "range: bytes=1-1\r\n").await;
         assert!(part.starts_with("HTTP/1.1 206") && part.ends_with("\r\n\r\n1"), "{part}");
@@ -516,7 +624,10 @@ async fn d23_the_body_of_a_request_that_is_answered_from_the_cache_is_never_read
         let address = serve(site).await;
         let smuggled = "GET /pages/smuggled HTTP/1.1\r\nhost: www.example.com\r\n\r\n";
         let last = "GET /pages/1 HTTP/1.1\r\nhost: www.example.com\r\nconnection: close\r\n\r\n";
-        let whole = format!("GET /pages/1 HTTP/1.1\r\nhost: www.example.com\r\ncontent-length: {}\r\n\r\n{smuggled}{last}", smuggled.len());
+        let whole = format!(
+            "GET /pages/1 HTTP/1.1\r\nhost: www.example.com\r\ncontent-length: {}\r\n\r\n{smuggled}{last}",
+            smuggled.len()
+        );
         let chunked = format!(
             "GET /pages/1 HTTP/1.1\r\nhost: www.example.com\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{smuggled}\r\n0\r\n\r\n{last}",
             smuggled.len()

@@ -1,4 +1,5 @@
 //! What is for one visitor stays with one visitor: sanitised renders, credentials, vetoes, drafts.
+#![allow(clippy::unwrap_used, reason = "a helper that can't go on fails its test, and its cases are tables")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -12,8 +13,8 @@ use axum::{Extension, Router};
 use edge_isr_axum::Reason;
 use edge_isr_axum::prelude::*;
 use edge_isr_stories::{
-    Answer, HTML, POSITIONS, Page, Position, Site, Story, User, ask, begun, call, echo, get_with, html, lasting, place,
-    send, site,
+    Answer, HTML, POSITIONS, Page, Position, Site, Story, User, ask, begun, call, echo, get_with, html,
+    lasting, place, send, site,
 };
 
 const CANARY: &str = "canary";
@@ -218,7 +219,7 @@ async fn p23_d01_no_unkeyed_header_reaches_the_handler() {
         let seen = get_with(&site, "/echo/all", &all).await;
         assert_eq!(
             seen.text(),
-            "GET /echo/all HTTP/1.1\nhost: www.example.com\nuser None\nbody \n",
+            "GET /echo/all HTTP/1.1\nhost: www.example.com\noriginal /echo/all\nuser None\nbody \n",
             "{position:?}"
         );
     }
@@ -228,26 +229,29 @@ async fn p23_d01_no_unkeyed_header_reaches_the_handler() {
 async fn p23_neither_query_nor_body_nor_extensions_nor_the_form_of_the_url_reach_the_handler() {
     for position in POSITIONS {
         let site = echoing(position, &memory(), Policy::new().query(["page", "sort"]));
-        let outer = axum::middleware::from_fn(|mut request: Request, next: axum::middleware::Next| async move {
-            let name = request.headers().get("x-login").map(|name| name.to_str().unwrap().to_owned());
-            if let Some(name) = name {
-                request.extensions_mut().insert(User(name));
-            }
-            next.run(request).await
-        });
+        let outer =
+            axum::middleware::from_fn(|mut request: Request, next: axum::middleware::Next| async move {
+                let name = request.headers().get("x-login").map(|name| name.to_str().unwrap().to_owned());
+                if let Some(name) = name {
+                    request.extensions_mut().insert(User(name));
+                }
+                next.run(request).await
+            });
         let site = edge_isr_stories::site(Router::new().fallback_service(site).layer(outer));
-        let request = ask("/echo/1?utm=canary&sort=a&page=2&page=1&SORT=canary#canary").header("x-login", CANARY);
+        let request =
+            ask("/echo/1?utm=canary&sort=a&page=2&page=1&SORT=canary#canary").header("x-login", CANARY);
         let seen = send(&site, request.body(Body::from(CANARY)).unwrap()).await;
-        let expected =
-            "GET /echo/1?page=2&page=1&sort=a HTTP/1.1\nhost: www.example.com\nuser None\nbody \n";
+        let expected = "GET /echo/1?page=2&page=1&sort=a HTTP/1.1\nhost: www.example.com\noriginal /echo/1?page=2&page=1&sort=a\nuser None\nbody \n";
         assert_eq!(seen.text(), expected, "{position:?}");
         // HTTP/2 has the whole URL and no `Host`, and a version of its own.
-        let request = Request::get("http://WWW.example.com:80/echo/1?sort=a&page=2&page=1&z").version(http::Version::HTTP_2);
+        let request = Request::get("http://WWW.example.com:80/echo/1?sort=a&page=2&page=1&z")
+            .version(http::Version::HTTP_2);
         let second = send(&site, request.body(Body::empty()).unwrap()).await;
         assert!(second.is_fresh_hit(), "{position:?}: {}", second.cache_status());
         let request = Request::get("http://www.example.com/echo/2?page=1").version(http::Version::HTTP_2);
         let third = send(&site, request.body(Body::empty()).unwrap()).await;
-        let expected = "GET /echo/2?page=1 HTTP/1.1\nhost: www.example.com\nuser None\nbody \n";
+        let expected =
+            "GET /echo/2?page=1 HTTP/1.1\nhost: www.example.com\noriginal /echo/2?page=1\nuser None\nbody \n";
         assert_eq!(third.text(), expected, "{position:?}");
     }
 }
@@ -268,15 +272,27 @@ async fn p23_head_renders_what_get_renders() {
 async fn p23_declared_headers_arrive_normalized_and_separate_pages() {
     for position in POSITIONS {
         let site = echoing(position, &memory(), Policy::new().vary(["accept-language", "x-theme"]));
-        let german = get_with(&site, "/echo/1", &[("accept-language", "EN;q=0.5 , de"), ("x-theme", " dark ")]).await;
+        let german =
+            get_with(&site, "/echo/1", &[("accept-language", "EN;q=0.5 , de"), ("x-theme", " dark ")]).await;
         assert!(german.text().contains("\naccept-language: de,en;q=0.5\n"), "{}", german.text());
         assert!(german.text().contains("\nx-theme: dark\n"), "{}", german.text());
-        let again = [("accept-language", "de"), ("accept-language", "en;q=0.5"), ("x-theme", "dark"), ("x-y", CANARY)];
+        let again = [
+            ("accept-language", "de"),
+            ("accept-language", "en;q=0.5"),
+            ("x-theme", "dark"),
+            ("x-y", CANARY),
+        ];
         assert!(get_with(&site, "/echo/1", &again).await.is_fresh_hit());
-        for other in [&[][..], &[("x-theme", "")], &[("x-theme", "dark")], &[("accept-language", "de,en;q=0.5")]] {
+        for other in
+            [&[][..], &[("x-theme", "")], &[("x-theme", "dark")], &[("accept-language", "de,en;q=0.5")]]
+        {
             let own = get_with(&site, "/echo/1", other).await;
             assert!(!own.is_hit(), "{other:?}");
-            assert_eq!(own.text().contains("x-theme"), other.iter().any(|(name, _)| *name == "x-theme"), "{other:?}");
+            assert_eq!(
+                own.text().contains("x-theme"),
+                other.iter().any(|(name, _)| *name == "x-theme"),
+                "{other:?}"
+            );
         }
     }
 }
@@ -287,13 +303,18 @@ struct Locale(&'static str);
 #[tokio::test]
 async fn p23_v09_only_listed_extensions_reach_the_handler() {
     async fn show(locale: Option<Extension<Locale>>, user: Option<Extension<User>>) -> String {
-        format!("{:?} {:?}", locale.map(|Extension(Locale(name))| name), user.map(|Extension(User(name))| name))
+        format!(
+            "{:?} {:?}",
+            locale.map(|Extension(Locale(name))| name),
+            user.map(|Extension(User(name))| name)
+        )
     }
     let isr = memory();
     let pages = || get(show);
     let listed = IsrLayer::new(&isr).extension::<Locale>();
     let around = IsrLayer::around(&isr).route("/c", Policy::new(), ()).extension::<Locale>().build().unwrap();
-    let inside = Router::new().route("/a", pages().layer(IsrLayer::new(&isr))).route("/b", pages().layer(listed));
+    let inside =
+        Router::new().route("/a", pages().layer(IsrLayer::new(&isr))).route("/b", pages().layer(listed));
     for (site, path, expected) in [
         (site(inside.clone()), "/a", "None None"),
         (site(inside), "/b", "Some(\"de\") None"),
@@ -326,11 +347,17 @@ async fn p24_v01_v02_credentials_neither_read_nor_store_nor_join() {
     for position in POSITIONS {
         for (policy, name, value, reason) in credentials() {
             let Story { isr, page, site, .. } = Story::with(position, policy, |builder| builder);
-            page.answers(|version| ([("cache-control", "public, max-age=600")], format!("v{version}")).into_response());
+            page.answers(|version| {
+                ([("cache-control", "public, max-age=600")], format!("v{version}")).into_response()
+            });
             let case = format!("{position:?} {name}: {value}");
             // Stores nothing.
             let first = get_with(&site, "/pages/1", &[(name, value)]).await;
-            assert_eq!(first.cache_status(), format!("edge-isr;fwd=bypass;detail={}", reason.as_str()), "{case}");
+            assert_eq!(
+                first.cache_status(),
+                format!("edge-isr;fwd=bypass;detail={}", reason.as_str()),
+                "{case}"
+            );
             assert_eq!(isr.stats().count(reason), 1, "{case}");
             // What stands there is not read, and not replaced.
             assert_eq!(get_with(&site, "/pages/1", &[]).await.text(), "v1", "{case}");
@@ -341,7 +368,11 @@ async fn p24_v01_v02_credentials_neither_read_nor_store_nor_join() {
             assert_eq!(page.renders(), 3, "{case}");
             // Neither joins a public flight nor is joined by the public.
             page.gated(true);
-            let public = begun({ let site = site.clone(); async move { get_with(&site, "/pages/2", &[]).await } }).await;
+            let public = begun({
+                let site = site.clone();
+                async move { get_with(&site, "/pages/2", &[]).await }
+            })
+            .await;
             page.gate().arrival().await;
             let (own, header) = (site.clone(), [(name, value)]);
             let private = begun(async move { get_with(&own, "/pages/2", &header).await }).await;
@@ -349,13 +380,25 @@ async fn p24_v01_v02_credentials_neither_read_nor_store_nor_join() {
             let (own, header) = (site.clone(), [(name, value)]);
             let private_first = begun(async move { get_with(&own, "/pages/3", &header).await }).await;
             page.gate().arrival().await;
-            let then_public = begun({ let site = site.clone(); async move { get_with(&site, "/pages/3", &[]).await } }).await;
+            let then_public = begun({
+                let site = site.clone();
+                async move { get_with(&site, "/pages/3", &[]).await }
+            })
+            .await;
             page.gate().arrival().await;
             page.gate().open(4);
-            for (answer, is_public) in
-                [(public.await, true), (private.await, false), (private_first.await, false), (then_public.await, true)]
-            {
-                assert_eq!(answer.cache_status().contains(";stored"), is_public, "{case}: {}", answer.cache_status());
+            for (answer, is_public) in [
+                (public.await, true),
+                (private.await, false),
+                (private_first.await, false),
+                (then_public.await, true),
+            ] {
+                assert_eq!(
+                    answer.cache_status().contains(";stored"),
+                    is_public,
+                    "{case}: {}",
+                    answer.cache_status()
+                );
             }
         }
     }
@@ -364,15 +407,25 @@ async fn p24_v01_v02_credentials_neither_read_nor_store_nor_join() {
 #[tokio::test]
 async fn p24_cookies_that_do_not_count_are_removed_before_the_handler() {
     for position in POSITIONS {
-        for policy in [Policy::new().cookies(Cookies::Ignore), Policy::new().cookies(Cookies::bypass_on(["session"]))] {
+        for policy in
+            [Policy::new().cookies(Cookies::Ignore), Policy::new().cookies(Cookies::bypass_on(["session"]))]
+        {
             let site = echoing(position, &memory(), policy);
             let seen = get_with(&site, "/echo/1", &[("cookie", "sessions=canary; xsession=1")]).await;
-            assert!(!seen.text().contains("cookie") && seen.cache_status().contains(";stored"), "{}", seen.text());
+            assert!(
+                !seen.text().contains("cookie") && seen.cache_status().contains(";stored"),
+                "{}",
+                seen.text()
+            );
             assert!(get_with(&site, "/echo/1", &[]).await.is_fresh_hit());
         }
         let site = echoing(position, &memory(), Policy::new());
         let seen = get_with(&site, "/echo/1", &[("cookie", "edge-isr-receipt=canary")]).await;
-        assert!(!seen.text().contains("cookie") && seen.cache_status().contains(";stored"), "{}", seen.text());
+        assert!(
+            !seen.text().contains("cookie") && seen.cache_status().contains(";stored"),
+            "{}",
+            seen.text()
+        );
     }
 }
 
@@ -429,7 +482,9 @@ fn vetoes() -> Vec<(Make, Reason)> {
         Arc::new(move |n| {
             let mut response = make(n);
             if response.headers().get_all("content-type").iter().count() == 2 {
-                response.headers_mut().insert("content-type", "Text/Event-Stream;charset=utf-8".parse().unwrap());
+                response
+                    .headers_mut()
+                    .insert("content-type", "Text/Event-Stream;charset=utf-8".parse().unwrap());
             }
             response
         })
@@ -456,7 +511,9 @@ async fn p25_v05_v06_what_is_vetoed_is_neither_stored_nor_given_to_those_who_wai
                 let site = site.clone();
                 visitors.push(
                     begun(async move {
-                        let response = tower::ServiceExt::oneshot(site, ask("/pages/1").body(Body::empty()).unwrap()).await;
+                        let response =
+                            tower::ServiceExt::oneshot(site, ask("/pages/1").body(Body::empty()).unwrap())
+                                .await;
                         let (parts, body) = response.unwrap().into_parts();
                         // A body may break off; what came before it counts.
                         let mut text = Vec::new();
@@ -528,7 +585,10 @@ async fn p25_a_vetoed_answer_leaves_as_the_handler_made_it() {
         let Story { page, site, .. } = Story::at(position);
         page.answers(|_| ([("set-cookie", "a=b"), ("x-own", "1")], "mine").into_response());
         let answer = get_with(&site, "/pages/1", &[]).await;
-        assert_eq!((answer.text(), &*answer.header("set-cookie"), &*answer.header("x-own")), ("mine", "a=b", "1"));
+        assert_eq!(
+            (answer.text(), &*answer.header("set-cookie"), &*answer.header("x-own")),
+            ("mine", "a=b", "1")
+        );
         assert_eq!(answer.header("cache-control"), "private, no-store", "{position:?}");
         let head = call(&site, "HEAD", "/pages/1").await;
         assert_eq!((head.body.len(), &*head.header("content-length")), (0, "4"), "{position:?}");
@@ -559,7 +619,9 @@ async fn preview(isr: IsrContext, request: Request) -> Response {
 
 fn is_private(answer: &Answer) -> bool {
     let has_none = |name: &str| !answer.headers.contains_key(name);
-    answer.header("cache-control") == "private, no-store" && has_none("cdn-cache-control") && has_none("surrogate-control")
+    answer.header("cache-control") == "private, no-store"
+        && has_none("cdn-cache-control")
+        && has_none("surrogate-control")
 }
 
 #[tokio::test]
@@ -685,7 +747,9 @@ async fn p29_a_forged_receipt_has_no_effect() {
         let cookie = receipt.cookie().to_str().unwrap().split(';').next().unwrap().to_owned();
         let foreign = memory().graph().revalidate_by_tags([tag("page", 1)]).await.unwrap();
         let foreign = foreign.cookie().to_str().unwrap().split(';').next().unwrap().to_owned();
-        let flipped = cookie.strip_suffix('0').map_or_else(|| format!("{}0", &cookie[..cookie.len() - 1]), |cut| format!("{cut}1"));
+        let flipped = cookie
+            .strip_suffix('0')
+            .map_or_else(|| format!("{}0", &cookie[..cookie.len() - 1]), |cut| format!("{cut}1"));
         let forged = [
             foreign,
             flipped,
@@ -708,10 +772,12 @@ async fn p29_a_forged_receipt_has_no_effect() {
 async fn d03_control_headers_from_outside_are_removed_at_the_door() {
     let isr = memory();
     let bypassing = IsrLayer::new(&isr).policy(Policy::new().bypass_when(|_| true));
-    let router = || Router::new().route("/bare", any(echo)).route("/page", any(echo).layer(bypassing.clone()));
+    let router =
+        || Router::new().route("/bare", any(echo)).route("/page", any(echo).layer(bypassing.clone()));
     let strip = site(router().layer(isr.edge()));
     let keep = site(router().layer(isr.edge().keep_forwarded()));
-    let layer = IsrLayer::around(&isr).route("/page", Policy::new().bypass_when(|_| true), ()).build().unwrap();
+    let layer =
+        IsrLayer::around(&isr).route("/page", Policy::new().bypass_when(|_| true), ()).build().unwrap();
     let around = site(layer.wrap(Router::new().route("/bare", any(echo)).route("/page", any(echo))));
     let ours = [
         "x-edge-isr-refill",
@@ -722,7 +788,8 @@ async fn d03_control_headers_from_outside_are_removed_at_the_door() {
         "x-http-method",
         "x-method-override",
     ];
-    let forwarded = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-anything"];
+    let forwarded =
+        ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-anything"];
     for path in ["/bare", "/page"] {
         for method in ["GET", "POST"] {
             for name in ours.iter().chain(&forwarded) {
@@ -736,7 +803,11 @@ async fn d03_control_headers_from_outside_are_removed_at_the_door() {
                     assert!(seen.text().contains("x-kept: kept"), "{method} {path} {name}");
                 }
                 let is_forwarded = forwarded.contains(name);
-                assert_eq!(send_to(&keep).await.text().contains(CANARY), is_forwarded, "{method} {path} {name}");
+                assert_eq!(
+                    send_to(&keep).await.text().contains(CANARY),
+                    is_forwarded,
+                    "{method} {path} {name}"
+                );
             }
         }
     }
@@ -746,7 +817,8 @@ async fn d03_control_headers_from_outside_are_removed_at_the_door() {
 async fn d11_d12_headers_that_make_a_handler_fail_do_not_reach_it() {
     async fn fragile(request: Request) -> Response {
         let oversized = request.headers().values().any(|value| value.len() > 8000);
-        let fails = ["if-match", "if-none-match", "range", "if-range", "expect", "x-http-method-override", "x-bytes"];
+        let fails =
+            ["if-match", "if-none-match", "range", "if-range", "expect", "x-http-method-override", "x-bytes"];
         match oversized || fails.iter().any(|name| request.headers().contains_key(*name)) {
             true => (http::StatusCode::BAD_REQUEST, "poisoned").into_response(),
             false => html("fine"),
@@ -772,7 +844,11 @@ async fn d11_d12_headers_that_make_a_handler_fail_do_not_reach_it() {
         for (n, (name, value)) in hostile.into_iter().enumerate() {
             let path = format!("/f/{n}");
             let first = get_with(&site, &path, &[(name, value)]).await;
-            assert_eq!((first.status.as_u16(), first.text()), (200, "fine"), "{position:?} {name}: {value:.20}");
+            assert_eq!(
+                (first.status.as_u16(), first.text()),
+                (200, "fine"),
+                "{position:?} {name}: {value:.20}"
+            );
             assert!(get_with(&site, &path, &[]).await.is_fresh_hit(), "{position:?} {name}");
         }
         let bytes = http::HeaderValue::from_bytes(b"\xff\x80\t").unwrap();
@@ -786,8 +862,11 @@ async fn d18_redirects_are_not_built_from_what_is_not_in_the_key() {
     async fn leave(request: Request) -> Response {
         let host = |name: &str| request.headers().get(name).map(|host| host.to_str().unwrap().to_owned());
         let host = host("x-forwarded-host").or_else(|| host("host")).unwrap_or_default();
-        axum::response::Redirect::permanent(&format!("https://{host}/next?{}", request.uri().query().unwrap_or("")))
-            .into_response()
+        axum::response::Redirect::permanent(&format!(
+            "https://{host}/next?{}",
+            request.uri().query().unwrap_or("")
+        ))
+        .into_response()
     }
     for position in POSITIONS {
         let isr = memory();
@@ -796,7 +875,8 @@ async fn d18_redirects_are_not_built_from_what_is_not_in_the_key() {
             let path = if is_stored { "/s/{n}" } else { "/r/{n}" };
             let site = place(position, &isr, path, policy, (), get(leave));
             let path = path.replace("{n}", "1");
-            let evil = get_with(&site, &format!("{path}?to=evil"), &[("x-forwarded-host", "evil.example")]).await;
+            let evil =
+                get_with(&site, &format!("{path}?to=evil"), &[("x-forwarded-host", "evil.example")]).await;
             assert_eq!(evil.header("location"), "https://www.example.com/next?", "{position:?}");
             assert_eq!(get_with(&site, &path, &[]).await.is_fresh_hit(), is_stored, "{position:?}");
         }
@@ -884,7 +964,11 @@ async fn v11_p35_key_tags_and_sequence_show_in_debug_mode_only() {
                 match is_debug {
                     false => assert_eq!(status, plain, "{position:?}"),
                     true => {
-                        assert_eq!(status.replace(seen, "").replace(";seq=1", ""), plain, "{position:?}: {status}");
+                        assert_eq!(
+                            status.replace(seen, "").replace(";seq=1", ""),
+                            plain,
+                            "{position:?}: {status}"
+                        );
                         assert!(status.contains(seen) && status.contains(";seq=1"), "{position:?}: {status}");
                     }
                 }
@@ -900,7 +984,8 @@ async fn p32_v13_no_secret_shows_in_debug_or_errors() {
     let mut shown = format!("{builder:?}");
     let isr = builder.build().unwrap();
     let layer = IsrLayer::new(&isr).policy(Policy::new().query(["token"]));
-    let site = site(Router::new().route("/p/{id}", get(|| async { "page" }).layer(layer.clone())).layer(isr.edge()));
+    let site =
+        site(Router::new().route("/p/{id}", get(|| async { "page" }).layer(layer.clone())).layer(isr.edge()));
     let answer = get_with(&site, "/p/1?token=t0ken", &[]).await;
     assert!(answer.cache_status().contains("stored"));
     let receipt = isr.graph().revalidate_by_tags([tag("p", 1)]).await.unwrap();

@@ -482,7 +482,7 @@ async fn storm(twin: Option<Twin>) -> (usize, usize) {
             })
         })
         .collect();
-    for version in 2..1_500 {
+    for version in 2..300 {
         data.store(version, SeqCst);
         let graph = isr.graph();
         match version % 4 {
@@ -506,7 +506,7 @@ async fn storm(twin: Option<Twin>) -> (usize, usize) {
 async fn p01_p10_in_a_storm_of_renders_and_invalidations_nothing_old_leaves_as_fresh() {
     let (old, hits) = storm(None).await;
     assert_eq!(old, 0);
-    assert!(hits > 100, "{hits} fresh hits: it was no storm");
+    assert!(hits > 20, "{hits} fresh hits: it was no storm");
     for twin in [Twin::LateSnapshot, Twin::FreshDownstream] {
         let (old, _) = storm(Some(twin)).await;
         assert!(old > 0, "{twin:?}: the test can't tell");

@@ -61,6 +61,8 @@ pub struct Sealed {
     pub tags: TagSet,
     /// A lifetime of its own.
     pub lifetime: Option<Duration>,
+    /// What a layer within the render allows at most.
+    pub at_most: Option<Duration>,
     /// Why the page must not be stored, if so.
     pub veto: Option<Reason>,
 }
@@ -136,10 +138,10 @@ impl Isr {
             return Err(Reason::TooManyTags);
         }
         let lifetime = rules.lifetime_of(parts.status).ok_or(Reason::Status)?;
-        match sealed.lifetime {
-            Some(fresh) if fresh.is_zero() => Err(Reason::HandlerLifetime),
-            Some(fresh) => Ok(Lifetime { fresh, ..lifetime }),
-            None => Ok(lifetime),
+        let own = sealed.lifetime.unwrap_or(lifetime.fresh);
+        match sealed.at_most.map_or(own, |most| own.min(most)) {
+            Duration::ZERO => Err(Reason::HandlerLifetime),
+            fresh => Ok(Lifetime { fresh, ..lifetime }),
         }
     }
 

@@ -19,6 +19,11 @@ impl Busy {
         Guard(Arc::clone(self))
     }
 
+    /// Whether anything goes on.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.count.load(SeqCst) > 0
+    }
+
     /// Waits until nothing goes on.
     pub(crate) async fn idle(&self) {
         loop {

@@ -91,7 +91,9 @@ impl Isr {
             }
             tags.extend(self.url_tags(&format!("http://{host}{path}"))?);
         }
-        let stored = tags.iter().any(|tag| !self.members(tag, None, 1).keys.is_empty());
+        // A page whose first render is in the air is in no list yet.
+        let stored =
+            self.0.busy.is_busy() || tags.iter().any(|tag| !self.members(tag, None, 1).keys.is_empty());
         let receipt = self.invalidate(tags, mode).await;
         // A visitor who changed nothing that is cached is owed nothing.
         Ok(stored.then_some(receipt))

@@ -44,6 +44,15 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// Whether the policy has functions that read request heads.
+    #[must_use]
+    pub fn reads_heads(&self) -> bool {
+        self.tenant.is_some()
+            || self.draft.is_some()
+            || self.bypass_when.is_some()
+            || !self.variants.is_empty()
+    }
+
     /// The lifetime of an answer with this status; `None` when it is not stored.
     #[must_use]
     pub fn lifetime_of(&self, status: StatusCode) -> Option<Lifetime> {
