@@ -9,11 +9,12 @@ use edge_isr_core::isr::RECEIPT_COOKIE;
 use edge_isr_core::model::cache_control;
 use edge_isr_core::model::cache_status::is_ours;
 use edge_isr_core::model::page::keep_private;
+use edge_isr_core::model::storable::is_targeted;
 use edge_isr_core::{Isr, Mode};
 use http::header::{
     CACHE_CONTROL, CONTENT_LOCATION, FORWARDED, HeaderMap, HeaderName, HeaderValue, LOCATION, SET_COOKIE,
 };
-use http::{Request, Response, request};
+use http::{Request, Response, Uri};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -94,7 +95,7 @@ where
             return EdgeFuture { state: State::Safe { future, isr: self.edge.isr.clone() } };
         }
         let isr = self.edge.isr.clone();
-        let target = Target::of(&isr, &parts);
+        let target = Target::of(&isr, &parts.uri, &parts.headers);
         let future = self.inner.call(Request::from_parts(parts, body));
         let future = async move {
             let mut response = future.await?;
@@ -188,9 +189,20 @@ fn take_back(headers: &mut HeaderMap, name: &str) {
     if !headers.contains_key(SET_COOKIE) && !says_private(headers) {
         return;
     }
+    if is_private_page(headers) {
+        return;
+    }
     if is_ours(headers, name) {
         keep_private(headers);
     }
+}
+
+/// A page whose own layer keeps it from shared caches, as it is for computed dimensions: browsers may hold on
+/// to it and ask.
+fn is_private_page(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(CACHE_CONTROL).iter();
+    let ours = lines.next().is_some_and(|line| line.as_bytes().starts_with(b"private, max-age="));
+    ours && lines.next().is_none() && !headers.contains_key(SET_COOKIE) && !headers.keys().any(is_targeted)
 }
 
 #[inline]
@@ -215,9 +227,10 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    pub(crate) fn of(isr: &Isr, parts: &request::Parts) -> Self {
-        let host = host_of(isr, &parts.uri, &parts.headers).map(std::borrow::Cow::into_owned);
-        let url = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    /// `uri` is the whole one, whatever a nested router has cut off.
+    pub(crate) fn of(isr: &Isr, uri: &Uri, headers: &HeaderMap) -> Self {
+        let host = host_of(isr, uri, headers).map(std::borrow::Cow::into_owned);
+        let url = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
         Self { host, url }
     }
 }

@@ -215,6 +215,15 @@ impl<F: RouteFacts> Around<F> {
         self
     }
 
+    /// Keeps `Forwarded` and `X-Forwarded-*`, for applications behind a proxy of their own that sets them. Pages
+    /// never see them either way. See [`Edge::keep_forwarded`](crate::Edge::keep_forwarded).
+    pub fn keep_forwarded(mut self) -> Self {
+        if let Ok(table) = &mut self.table {
+            table.keep_forwarded();
+        }
+        self
+    }
+
     /// Checks the table.
     ///
     /// # Errors

@@ -120,7 +120,8 @@ where
     ResBody::Error: Into<BoxError>,
 {
     let owed = shared.isr.owed(reading::receipt(&asked.parts.headers));
-    let mut visitor = Visitor { shared, asked, owed, has_followed: false };
+    let arrived = shared.isr.seq();
+    let mut visitor = Visitor { shared, asked, owed, arrived, has_followed: false };
     if visitor.shared.isr.is_passed(&visitor.asked.key) {
         return visitor.alone(Reason::Pass).await;
     }

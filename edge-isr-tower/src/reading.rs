@@ -47,6 +47,9 @@ impl<'a> Reading<'a> {
         uri: &'a Uri,
         parts: &'a request::Parts,
     ) -> Result<Self, Reason> {
+        if !uri.path().starts_with('/') {
+            return Err(Reason::BadUri);
+        }
         let Scan { host, has_conditions } = Scan::of(&parts.headers, &rules.cookies)?;
         if rules.bypass_when.as_ref().is_some_and(|bypass| bypass(parts)) {
             return Err(Reason::Policy);

@@ -12,7 +12,7 @@ use edge_isr_core::isr::flight::{Outcome, Permit};
 use edge_isr_core::model::key::CacheKey;
 use edge_isr_core::model::page::Page;
 use edge_isr_core::model::storable;
-use edge_isr_core::{BoxError, Reason, TagSet, WhenFull};
+use edge_isr_core::{BoxError, Isr, Reason, TagSet, WhenFull};
 use futures_util::FutureExt;
 use http::header::HeaderMap;
 use http::uri::PathAndQuery;
@@ -58,6 +58,8 @@ pub(crate) struct Order {
     pub(crate) tags: TagSet,
     /// A parameter that a template names and the route lacks.
     pub(crate) missing: Option<String>,
+    /// Whether something between the router and the layer changed the URI.
+    is_rewritten: bool,
 }
 
 impl Order {
@@ -73,7 +75,22 @@ impl Order {
         let (tags, missing) = route.tags.fill(&params);
         F::take_over(&parts.extensions, &mut extensions);
         extensions.extend(shared.let_through(&parts.extensions));
-        Self { key, route: Arc::clone(route), path: parts.uri.path().into(), extensions, tags, missing }
+        let path: Box<str> = parts.uri.path().into();
+        // A nested router cuts off the front; whoever changed more did it by something that is not in the key.
+        let is_rewritten = !key.path().ends_with(&*path);
+        let route = Arc::clone(route);
+        Self { key, route, path, extensions, tags, missing, is_rewritten }
+    }
+
+    /// Why the page must not be stored, whatever the handler says.
+    fn veto(&self, isr: &Isr) -> Option<Reason> {
+        if self.is_rewritten {
+            return Some(Reason::Rewritten);
+        }
+        self.missing.as_ref()?;
+        let advice = "the tag template names a parameter that this route lacks; its pages are not stored";
+        isr.note(Reason::TagParamMissing, &self.key.scope().route, advice);
+        Some(Reason::TagParamMissing)
     }
 
     /// The request the handler sees: what is in the key, and nothing else (P23).
@@ -110,11 +127,7 @@ where
     ResBody::Error: Into<BoxError>,
 {
     let (tell, told) = oneshot::channel();
-    let veto = order.missing.is_some().then_some(Reason::TagParamMissing);
-    if veto.is_some() {
-        let advice = "the tag template names a parameter that this route lacks; its pages are not stored";
-        shared.isr.note(Reason::TagParamMissing, &order.key.scope().route, advice);
-    }
+    let veto = order.veto(&shared.isr);
     let said = Sealed { tags: order.tags.clone(), veto, ..Sealed::default() };
     let variants = Arc::clone(&order.route.variants);
     let context = IsrContext::begin(shared.isr.clone(), order.key.clone(), variants, said);
@@ -277,7 +290,11 @@ async fn land<S, F, B, E>(
             Led::Page(page, kept)
         }
         Admitted::Vetoed(reason, parts, body) => {
+            let key = permit.key().clone();
             permit.finish(Outcome::Unshareable(reason));
+            if !parts.status.is_server_error() {
+                isr.forget(&key).await;
+            }
             let body = IsrBody::overflow(body, Rest::Nothing);
             Led::Own(Response::from_parts(*parts, body), reason)
         }

@@ -33,6 +33,7 @@ pub(crate) struct Table {
     router: matchit::Router<usize>,
     entries: Vec<(Box<str>, Option<Arc<Route>>)>,
     reads_heads: bool,
+    keep_forwarded: bool,
 }
 
 impl Table {
@@ -51,6 +52,15 @@ impl Table {
         self.reads_heads |= route.as_ref().is_some_and(|route| route.rules.reads_heads());
         self.entries.push((pattern.into(), route.map(Arc::new)));
         Ok(())
+    }
+
+    /// Whether a proxy of the operator's sets the forwarding headers.
+    pub(crate) const fn keeps_forwarded(&self) -> bool {
+        self.keep_forwarded
+    }
+
+    pub(crate) const fn keep_forwarded(&mut self) {
+        self.keep_forwarded = true;
     }
 
     /// Whether a policy has functions that read request heads.

@@ -9,7 +9,7 @@ use edge_isr_core::isr::look_up::{Hit, LookUp};
 use edge_isr_core::model::cache_status::{CacheStatus, Forward};
 use edge_isr_core::model::conditional::Selection;
 use edge_isr_core::{BoxError, Isr, Reason};
-use http::header::HeaderValue;
+use http::header::{HeaderMap, HeaderValue};
 use http::{Extensions, Method, Request, Response, Uri, request};
 use http_body::Body;
 use tower::ServiceExt;
@@ -44,6 +44,13 @@ impl<S, F> Shared<S, F> {
         S: Clone,
     {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The doorman's first duty, where this layer is the doorman: around a router.
+    fn strip(&self, headers: &mut HeaderMap) {
+        if let Plan::Around(table) = &*self.plan {
+            edge::strip(headers, table.keeps_forwarded());
+        }
     }
 
     /// The visitor's extensions that the layer lets through to the handler.
@@ -140,7 +147,7 @@ where
         let (mut parts, body) = request.into_parts();
         // The doorman's work where there is no other: functions of a policy must not believe clients.
         if matches!(&*shared.plan, Plan::Around(table) if table.reads_heads()) {
-            edge::strip(&mut parts.headers, false);
+            shared.strip(&mut parts.headers);
         }
         let is_head = parts.method == Method::HEAD;
         if !(is_head || parts.method == Method::GET) {
@@ -207,9 +214,7 @@ impl<S, F> IsrService<S, F> {
     {
         let shared = &self.shared;
         shared.isr.count(reason);
-        if matches!(*shared.plan, Plan::Around(_)) {
-            edge::strip(&mut parts.headers, false);
-        }
+        shared.strip(&mut parts.headers);
         ResponseFuture::pass(
             shared.inner().oneshot(Request::from_parts(parts, body)),
             Some(self.status(forward, reason)),
@@ -239,7 +244,7 @@ impl<S, F> IsrService<S, F> {
         if matches!(*shared.plan, Plan::Inside(_)) {
             return self.bypass(parts, body, Forward::Method, Reason::Method);
         }
-        edge::strip(&mut parts.headers, false);
+        self.shared.strip(&mut parts.headers);
         // A path that is no page of ours passes untouched, but what it changes is still invalidated.
         let status = shared.route(&parts).is_ok().then(|| self.status(Forward::Method, Reason::Method));
         shared.isr.count(Reason::Method);
@@ -247,7 +252,7 @@ impl<S, F> IsrService<S, F> {
             return ResponseFuture::pass(shared.inner().oneshot(Request::from_parts(parts, body)), status);
         }
         let isr = shared.isr.clone();
-        let target = edge::Target::of(&isr, &parts);
+        let target = edge::Target::of(&isr, F::uri(&parts), &parts.headers);
         let call = shared.inner().oneshot(Request::from_parts(parts, body));
         ResponseFuture::boxed(async move {
             let mut response = call.await?;
@@ -270,7 +275,7 @@ impl<S, F> IsrService<S, F> {
         if matches!(*self.shared.plan, Plan::Inside(_)) {
             return self.bypass(parts, body, Forward::Bypass, reason);
         }
-        edge::strip(&mut parts.headers, false);
+        self.shared.strip(&mut parts.headers);
         ResponseFuture::pass(self.shared.inner().oneshot(Request::from_parts(parts, body)), None)
     }
 

@@ -26,7 +26,10 @@ use crate::service::Shared;
 pub(crate) struct Visitor<S, F> {
     pub(crate) shared: Arc<Shared<S, F>>,
     pub(crate) asked: Asked,
+    /// The sequence of their receipt.
     pub(crate) owed: u64,
+    /// The sequence when they came.
+    pub(crate) arrived: u64,
     /// Whether they waited for somebody else's render before.
     pub(crate) has_followed: bool,
 }
@@ -71,7 +74,7 @@ impl<S, F> Visitor<S, F> {
         let order = order.unwrap_or_else(|| self.order());
         let led = render::spawn(Arc::clone(&self.shared), permit, order, true).await;
         match led.unwrap_or(Led::Abandoned) {
-            Led::Page(page, kept) => Ok(self.led(&page, kept)),
+            Led::Page(page, kept) => Ok(self.hand_out(&page, false, kept)),
             Led::Own(response, reason) => Ok(Landed::Answer(self.own(response, reason))),
             Led::Failed(error) => self.spare(Reason::RenderFailed).map(Landed::Answer).ok_or(error),
             Led::Panicked(panic) => Ok(self.panicked(panic)),
@@ -113,18 +116,6 @@ impl<S, F> Visitor<S, F> {
         }
     }
 
-    /// The leader's own page. A hard mark that overtook it asks for another render; a soft one does not: the
-    /// request is as old as the page, which leaves without downstream freshness.
-    fn led<B>(&self, page: &Arc<Page>, kept: Option<Reason>) -> Landed<B> {
-        match self.hand_out(page, false, kept) {
-            Landed::Again(reason) if kept != Some(Reason::Overtaken) => {
-                let given = HandOut { page: Arc::clone(page), now: self.shared.isr.now(), overtaken: true };
-                Landed::Answer(self.answer_from(&given, false, kept, reason))
-            }
-            landed => landed,
-        }
-    }
-
     /// Judges a page once more and answers from it, or says that it is too old for this visitor.
     fn hand_out<B>(&self, page: &Arc<Page>, collapsed: bool, kept: Option<Reason>) -> Landed<B> {
         if page.status().is_server_error()
@@ -132,7 +123,7 @@ impl<S, F> Visitor<S, F> {
         {
             return Landed::Answer(response);
         }
-        match self.shared.isr.hand_out(page, self.owed) {
+        match self.shared.isr.hand_out(page, self.owed, self.arrived) {
             Ok(given) => {
                 if collapsed {
                     self.shared.isr.count_collapsed();
@@ -175,7 +166,13 @@ impl<S, F> Visitor<S, F> {
         let led = render::spawn(Arc::clone(&self.shared), permit, self.order(), true).await;
         let landed = match led.unwrap_or(Led::Abandoned) {
             Led::Page(page, kept) => {
-                let given = isr.hand_out(&page, self.owed);
+                if page.status().is_server_error()
+                    && let Some(response) = self.spare(Reason::Status)
+                {
+                    return Ok(response);
+                }
+                // However often it is overtaken: rendered for this request alone, it is what the handler says.
+                let given = isr.hand_out(&page, self.owed, self.arrived);
                 let given = given.unwrap_or_else(|_| HandOut { page, now: isr.now(), overtaken: true });
                 return Ok(self.answer_from(&given, false, kept, reason));
             }
@@ -210,7 +207,11 @@ impl<S, F> Visitor<S, F> {
             ..CacheStatus::default()
         };
         let selection = self.select(&given.page);
-        isr.answer_as(&given.page, &selection, given.now, status, given.overtaken).map(IsrBody::stored)
+        // What is not stored can't be listed, so nobody could tell a cache downstream to forget it.
+        let unlisted =
+            matches!(unstored, Some(Reason::StoreRefused | Reason::VariantLimit | Reason::Overtaken));
+        let zero = given.overtaken || unlisted;
+        isr.answer_as(&given.page, &selection, given.now, status, zero).map(IsrBody::stored)
     }
 
     fn select(&self, page: &Page) -> Selection {

@@ -91,7 +91,7 @@ impl Isr {
     ) -> Admitted {
         let lifetime = match self.may_store(rules, &parts, &body, sealed) {
             Ok(lifetime) => lifetime,
-            Err(reason) if reason == Reason::Status && parts.status.is_server_error() => {
+            Err(Reason::Status) if parts.status.is_server_error() && sealed.veto.is_none() => {
                 // Not stored, but not multiplied either: those who wait get the same failure.
                 storable::strip_hop_by_hop(&mut parts.headers);
                 let len: usize = body.iter().map(Bytes::len).sum();
@@ -102,6 +102,7 @@ impl Isr {
                 return Admitted::Page(Arc::new(page), Some(Reason::Status));
             }
             Err(reason) => {
+                let reason = sealed.veto.filter(|_| reason == Reason::Status).unwrap_or(reason);
                 self.refuse(permit, parts.status, reason);
                 return Admitted::Vetoed(reason, Box::new(parts), body);
             }

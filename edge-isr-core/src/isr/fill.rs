@@ -120,12 +120,21 @@ impl Isr {
         }
     }
 
+    /// The number of the last invalidation begun: what a request that comes now may ask of a page.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.0.graph.ledger().snapshot().seq
+    }
+
     /// What a flight's outcome means for one who waited: the page, judged again just before it is handed out.
+    ///
+    /// `owed` is the sequence of the visitor's receipt, `arrived` the one when they came. A page that was
+    /// begun after they came is no older than their request: overtaken softly, it may still be theirs.
     ///
     /// # Errors
     ///
     /// A miss, when the page may not be handed to this visitor.
-    pub fn hand_out(&self, page: &Arc<Page>, owed: u64) -> Result<HandOut, Miss> {
+    pub fn hand_out(&self, page: &Arc<Page>, owed: u64, arrived: u64) -> Result<HandOut, Miss> {
         let now = self.0.clock.now();
         if page.status().is_server_error() && page.lifetime().fresh.is_zero() {
             return Ok(HandOut { page: Arc::clone(page), now, overtaken: false });
@@ -142,7 +151,9 @@ impl Isr {
             // A lifetime shorter than the wait: it was fresh when it was made for this visitor.
             Verdict::Stale(Staleness::Aged) => false,
             Verdict::Stale(Staleness::Invalidated) => {
-                if birth.snapshot.seq < owed || !page.lifetime().may_serve_while_revalidating(page.age(now)) {
+                let seq = birth.snapshot.seq;
+                let may = seq >= arrived || page.lifetime().may_serve_while_revalidating(page.age(now));
+                if seq < owed || !may {
                     return Err(Miss { forward: Forward::Stale, reason: Reason::Overtaken, spare: None });
                 }
                 true

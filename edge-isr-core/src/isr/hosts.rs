@@ -76,13 +76,40 @@ impl Hosts {
 }
 
 /// The authority of an absolute URL, or none for a path.
+///
+/// A host without a path is its root; a query right after it is kept nowhere, so it covers the root's queries.
 pub(crate) fn split_url(url: &str) -> Option<(Option<Cow<'_, str>>, &str)> {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.starts_with('/').then_some((None, url));
-    };
+    // First: `://` may stand in the query of a path, too.
+    if url.starts_with('/') {
+        return Some((None, url));
+    }
+    let (scheme, rest) = url.split_once("://")?;
     let scheme = Scheme::parse(&scheme.to_ascii_lowercase())?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (host, path) = rest.split_at(end);
     let host = normalize(host, scheme)?;
     Some((Some(host), if path.starts_with('/') { path } else { "/" }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p04_a_path_stays_one_whatever_its_query_holds() {
+        for (url, host, target) in [
+            ("/a?ref=http://x/", None, "/a?ref=http://x/"),
+            ("/a#b?c=http://x", None, "/a#b?c=http://x"),
+            ("https://H.example/a?ref=http://x/", Some("h.example"), "/a?ref=http://x/"),
+            ("https://h.example:443/a#b?c", Some("h.example"), "/a#b?c"),
+            ("http://h.example#b/c", Some("h.example"), "/"),
+            ("http://h.example?b=/c", Some("h.example"), "/"),
+        ] {
+            let (found, rest) = split_url(url).unwrap();
+            assert_eq!((found.as_deref(), rest), (host, target), "{url}");
+        }
+        for url in ["a?ref=http://x/", "ftp://h/", "", "h.example/a", "http:///a"] {
+            assert_eq!(split_url(url), None, "{url}");
+        }
+    }
 }

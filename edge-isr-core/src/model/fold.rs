@@ -6,6 +6,11 @@ use sha2::{Digest, Sha256};
 
 use super::tag::MAX_TAG_BYTES;
 
+/// The most bytes of one segment: three of them, with what is between, fit into a tag.
+const MAX_SEGMENT_BYTES: usize = 80;
+/// Two tildes and 128 bits in hexadecimal.
+const HASH_BYTES: usize = 34;
+
 /// Whether a byte stands for itself in a tag.
 const fn is_plain(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'~' | b'-')
@@ -26,8 +31,15 @@ pub(super) fn fold_segments(text: &mut String, name: &str) {
     }
 }
 
-/// Lower-cases and encodes one segment. An empty one becomes a lone `%`, which nothing else becomes.
+/// Lower-cases and encodes one segment, and shortens it. An empty one becomes a lone `%`, which nothing else
+/// becomes.
 pub(super) fn fold_segment(text: &mut String, part: &[u8], first: bool) {
+    let start = text.len();
+    fold_whole(text, part, first);
+    shorten_segment(text, start);
+}
+
+fn fold_whole(text: &mut String, part: &[u8], first: bool) {
     if part.is_empty() {
         text.push('%');
     }
@@ -40,7 +52,8 @@ pub(super) fn fold_segment(text: &mut String, part: &[u8], first: bool) {
     }
 }
 
-/// As [`fold_segment`], but an encoded byte stays encoded, so that printed tags parse to themselves.
+/// As [`fold_segment`], but an encoded byte stays encoded, so that printed tags parse to themselves, and
+/// nothing is shortened yet.
 pub(super) fn fold_encoded(text: &mut String, part: &[u8]) {
     if part == b"%" {
         return text.push('%');
@@ -57,7 +70,7 @@ pub(super) fn fold_encoded(text: &mut String, part: &[u8]) {
                 rest = after_hex;
             }
             _ => {
-                fold_segment(text, &[byte], false);
+                fold_whole(text, &[byte], false);
                 rest = after;
             }
         }
@@ -75,17 +88,42 @@ pub(crate) fn encode_exact(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// Cuts an over-long text and ends it in a hash of the whole, so that different texts stay different.
-pub(super) fn shorten(text: String) -> String {
-    if text.len() <= MAX_TAG_BYTES {
-        return text;
+/// Shortens the segment that begins at `start`, on its own: what covers a tag stays the beginning of its text,
+/// however long the segments are.
+pub(super) fn shorten_segment(text: &mut String, start: usize) {
+    if text.len() - start > MAX_SEGMENT_BYTES {
+        let end = start + MAX_SEGMENT_BYTES - HASH_BYTES;
+        // An encoded byte is kept whole or not at all: half of one would not parse to itself.
+        let encoded = text.as_bytes()[end - 2..end].iter().position(|&byte| byte == b'%');
+        end_in_hash(text, start, encoded.map_or(end, |at| end - 2 + at));
     }
-    let digest = Sha256::digest(text.as_bytes());
+}
+
+/// Shortens a text of very many segments, at the end of one.
+pub(super) fn shorten_segments(mut text: String) -> String {
+    if text.len() > MAX_TAG_BYTES {
+        let end = text[..MAX_TAG_BYTES - HASH_BYTES].rfind(':').map_or(0, |colon| colon + 1);
+        end_in_hash(&mut text, 0, end);
+    }
+    text
+}
+
+/// Shortens one of the library's own, to exactly as many bytes as a tag may have.
+pub(super) fn shorten(mut text: String) -> String {
+    if text.len() > MAX_TAG_BYTES {
+        end_in_hash(&mut text, 0, MAX_TAG_BYTES - HASH_BYTES);
+    }
+    text
+}
+
+/// Cuts at `end` and appends a hash of everything from `start` on, so that different texts stay different.
+fn end_in_hash(text: &mut String, start: usize, end: usize) {
+    let digest = Sha256::digest(&text.as_bytes()[start..]);
     // The text is ASCII by construction, so every index is a character boundary.
-    let mut short = text[..MAX_TAG_BYTES - 34].to_owned();
-    short.push_str("~~");
+    text.truncate(end);
+    text.push_str("~~");
     for byte in &digest[..16] {
-        let _ = write!(short, "{byte:02x}");
+        // Writing to a String can't fail.
+        let _ = write!(text, "{byte:02x}");
     }
-    short
 }

@@ -235,7 +235,11 @@ impl Page {
             }
             Selection::Unsatisfiable => {
                 let text = format!("bytes */{}", self.body().len());
-                self.partial(StatusCode::RANGE_NOT_SATISFIABLE, &text, Bytes::new(), age, status)
+                let mut answer =
+                    self.partial(StatusCode::RANGE_NOT_SATISFIABLE, &text, Bytes::new(), age, status);
+                // An error about one request must not stand for the page downstream.
+                zero_freshness(answer.headers_mut());
+                answer
             }
         }
     }

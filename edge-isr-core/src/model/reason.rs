@@ -49,6 +49,8 @@ reasons! {
     Upgrade = "upgrade",
     /// The policy's `bypass_when` said so.
     Policy = "policy",
+    /// The request target is no path.
+    BadUri = "bad-uri",
     /// The `Host` is missing, twice there, or no host.
     BadHost = "bad-host",
     /// The host is not one of `origins`.
@@ -119,6 +121,8 @@ reasons! {
     TooManyTags = "too-many-tags",
     /// Not stored: the tag template names a parameter that the route lacks.
     TagParamMissing = "tag-param-missing",
+    /// Not stored: something between the router and the layer changed the URI. Put it outside the router.
+    Rewritten = "rewritten",
     /// Dropped: a tag was added after the page was sealed.
     LateTag = "late-tag",
     /// Not stored: the URL has as many variants as `Limits::variants_per_url`.
