@@ -76,8 +76,9 @@ impl Order {
         F::take_over(&parts.extensions, &mut extensions);
         extensions.extend(shared.let_through(&parts.extensions));
         let path: Box<str> = parts.uri.path().into();
-        // A nested router cuts off the front; whoever changed more did it by something that is not in the key.
-        let is_rewritten = !key.path().ends_with(&*path);
+        // A nested router cuts off the front, and leaves `/` of the whole; whoever changed more did it by
+        // something that is not in the key.
+        let is_rewritten = !key.path().ends_with(&*path) && &*path != "/";
         let route = Arc::clone(route);
         Self { key, route, path, extensions, tags, missing, is_rewritten }
     }

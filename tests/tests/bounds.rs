@@ -24,6 +24,12 @@ fn limited(position: Position, policy: Policy, change: impl FnOnce(&mut Limits))
     })
 }
 
+/// A visitor over HTTP/1, who names a host and no scheme.
+async fn named(story: &Story, host: &str) -> Answer {
+    let request = http::Request::get("/pages/1").header("host", host);
+    send(&story.site, request.body(Body::empty()).expect("a host of ours")).await
+}
+
 /// A leader at the gate and so many who follow it.
 async fn crowd(story: &Story, followers: usize) -> Vec<tokio::task::JoinHandle<Answer>> {
     story.page.gated(true);
@@ -188,10 +194,115 @@ async fn p15_hosts_are_capped_and_the_least_recently_used_one_makes_place() {
         assert_eq!(get_with(&story.site, &url, &[]).await.text(), "v1", "it is served");
     }
     assert_eq!(story.isr.stats().count(Reason::HostLimit), 7);
-    let health = story.isr.health();
-    assert!(
-        health.notes.iter().any(|note| note.reason == Reason::HostLimit && note.advice.contains("origins"))
-    );
+    let notes = story.isr.health().notes;
+    let [note] = &*notes else { panic!("strangers fill the notes: {notes:?}") };
+    assert_eq!((note.reason, &*note.subject, note.count), (Reason::HostLimit, "hosts", 7));
+    assert!(note.advice.contains("origins"));
+}
+
+#[tokio::test]
+async fn p15_strangers_hosts_displace_no_host_that_is_in_use_and_their_pages_go_with_their_place() {
+    for position in POSITIONS {
+        let story = limited(position, lasting(), |limits| limits.hosts = 3);
+        let by_host = async |host: &str| named(&story, host).await;
+        by_host("own.example").await;
+        assert!(by_host("own.example").await.is_fresh_hit(), "{position:?}");
+        for n in 0..20 {
+            assert!(by_host(&format!("x{n}.example")).await.cache_status().contains(";stored"));
+        }
+        assert!(by_host("own.example").await.is_fresh_hit(), "{position:?}: it kept its place");
+        assert!(by_host("x19.example").await.is_fresh_hit(), "{position:?}");
+        let renders = story.page.renders();
+        assert_eq!(by_host("x1.example").await.text(), "v1");
+        assert_eq!(
+            story.page.renders(),
+            renders + 1,
+            "{position:?}: the page of a host without a place is gone"
+        );
+        // One who came back has a page again.
+        assert!(by_host("x1.example").await.is_fresh_hit(), "{position:?}");
+        let late = by_host("late.example").await;
+        assert_eq!((late.text(), &*late.detail()), ("v1", "host-limit"), "{position:?}");
+        assert!(by_host("own.example").await.is_fresh_hit());
+        story.clock.advance(61 * S);
+        assert!(by_host("own.example").await.is_fresh_hit());
+        assert!(
+            by_host("late.example").await.cache_status().contains(";stored"),
+            "{position:?}: others are idle"
+        );
+        story.page.commit(2);
+        story.isr.graph().by_host("own.example", Mode::Hard).await.unwrap();
+        assert_eq!(by_host("own.example").await.text(), "v2", "{position:?}: purging works");
+    }
+}
+
+#[tokio::test]
+async fn p15_variants_that_have_expired_make_room() {
+    for position in POSITIONS {
+        let story = limited(position, lasting().vary(["x-look"]), |limits| limits.variants_per_url = 2);
+        let look = async |look: &str| get_with(&story.site, "/pages/1", &[("x-look", look)]).await;
+        for name in ["a", "b"] {
+            assert!(look(name).await.cache_status().contains(";stored"), "{position:?}");
+        }
+        assert_eq!(look("c").await.detail(), "variant-limit", "{position:?}");
+        story.clock.advance(100 * 24 * 3600 * S);
+        assert!(look("c").await.cache_status().contains(";stored"), "{position:?}");
+        assert!(look("c").await.is_fresh_hit());
+    }
+}
+
+#[tokio::test]
+async fn p15_a_page_pays_for_a_head_that_no_other_has() {
+    let weight = async |own: bool| {
+        let story = limited(Position::Inside, lasting(), |limits| limits.store_bytes = 64 << 20);
+        let number = std::sync::atomic::AtomicUsize::new(0);
+        story.page.answers(move |version| {
+            let number = number.fetch_add(usize::from(own), std::sync::atomic::Ordering::Relaxed);
+            ([("x-request-id", format!("{number:032}"))], html(format!("v{version}"))).into_response()
+        });
+        for id in 0..100 {
+            story.get(&format!("/pages/{id}")).await;
+        }
+        story.isr.stats().bytes
+    };
+    let (shared, own) = (weight(false).await, weight(true).await);
+    assert!(own > shared + 99 * 2_000, "{shared} {own}");
+}
+
+#[tokio::test]
+async fn p15_a_head_of_very_many_lines_is_served_and_not_stored() {
+    for position in POSITIONS {
+        let story = limited(position, lasting(), |limits| limits.head_bytes = 1 << 20);
+        for status in [StatusCode::OK, StatusCode::BAD_GATEWAY] {
+            story.page.answers(move |version| {
+                let mut response = (status, html(format!("v{version}"))).into_response();
+                for _ in 0..24_500 {
+                    response.headers_mut().append("x-line", http::HeaderValue::from_static("1"));
+                }
+                response
+            });
+            let path = format!("/pages/{}", status.as_u16());
+            let answer = story.get(&path).await;
+            assert_eq!((answer.status, &*answer.detail()), (status, "head-too-large"), "{position:?}");
+            assert_eq!(answer.text(), "v1");
+        }
+        assert_eq!(story.isr.stats().pages, 0, "{position:?}");
+    }
+}
+
+#[tokio::test]
+async fn b07_p04_a_host_with_its_schemes_port_is_purged_by_its_url_without() {
+    for position in POSITIONS {
+        let story = Story::at(position);
+        for (port, url) in [("443", "https://h.example/pages/1"), ("80", "http://h.example/pages/1")] {
+            let host = format!("h.example:{port}");
+            let by_host = async || named(&story, &host).await;
+            by_host().await;
+            assert!(by_host().await.is_fresh_hit(), "{position:?}");
+            story.isr.graph().by_url(url, Mode::Hard).await.unwrap();
+            assert!(!by_host().await.is_fresh_hit(), "{position:?} {url}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -312,3 +312,152 @@ async fn p21_p22_at_shutdown_what_landed_is_purged_before_the_worker_returns() {
     assert_eq!(receipt.purges(), confirmed());
     assert_eq!(recording.seen().len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn p22_a_url_whose_page_lost_the_tag_in_its_new_render_is_purged_too() {
+    for mode in [Mode::Soft, Mode::Hard] {
+        let recording = RecordingConnector::with_limits(PurgeLimits { tags: 0, urls: 100 });
+        let story = with(&recording, |builder| builder);
+        let _worker = story.worker().await;
+        story.page.tags([Tag::named("list")]);
+        story.get("/pages/1").await;
+        story.page.tags([]);
+        match mode {
+            Mode::Soft => story.isr.graph().revalidate_by_tags([Tag::named("list")]).await,
+            Mode::Hard => story.isr.graph().expire_by_tags([Tag::named("list")]).await,
+        }
+        .unwrap();
+        within(story.isr.idle()).await;
+        let urls = vec!["http://www.example.com/pages/1".to_owned()];
+        let purge = Purge { mode, urls, ..Purge::default() };
+        assert_eq!(recording.seen().last(), Some(&purge), "{mode:?}");
+        assert_eq!(recording.seen().len(), if mode == Mode::Hard { 2 } else { 1 });
+    }
+}
+
+#[tokio::test]
+async fn p15_p22_of_more_urls_than_are_kept_everything_is_purged() {
+    let recording = RecordingConnector::with_limits(PurgeLimits { tags: 0, urls: 100 });
+    let story = with(&recording, |builder| builder);
+    story.page.tags([Tag::named("list")]);
+    for id in 0..10_001 {
+        story.get(&format!("/pages/{id}")).await;
+    }
+    let _worker = story.worker().await;
+    story.page.tags([]);
+    story.isr.graph().revalidate_by_tags([Tag::named("list")]).await.unwrap();
+    within(story.isr.idle()).await;
+    assert_eq!(recording.seen(), [Purge { mode: Mode::Soft, everything: true, ..Purge::default() }]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p06_p22_invalidations_of_the_same_that_wait_are_purged_together_and_every_receipt_is_settled() {
+    for mode in [Mode::Soft, Mode::Hard] {
+        let recording = RecordingConnector::default();
+        let story = with(&recording, |builder| builder);
+        let _worker = story.worker().await;
+        story.get("/pages/1").await;
+        story.page.gated(true);
+        story.invalidate(1, mode).await;
+        story.page.gate().arrival().await;
+        // None of these is taken up before the last is pushed.
+        let receipts = futures_util::future::join_all((0..500).map(|_| story.invalidate(1, mode))).await;
+        story.page.gate().open(3);
+        within(story.isr.idle()).await;
+        assert!(receipts.iter().all(|receipt| receipt.purges() == confirmed()));
+        let purges = recording.seen().len();
+        assert!(purges <= if mode == Mode::Hard { 501 + 2 } else { 2 }, "{mode:?}: {purges}");
+        assert!(recording.seen().iter().all(|purge| !purge.everything));
+        assert!(story.get("/pages/1").await.is_fresh_hit());
+    }
+}
+
+#[tokio::test]
+async fn p15_p22_only_so_many_invalidations_are_under_way_at_once() {
+    let recording = RecordingConnector::default();
+    let story = with(&recording, |builder| {
+        let mut limits = Limits::default();
+        limits.tags_per_page = 400;
+        builder.limits(limits)
+    });
+    let _worker = story.worker().await;
+    story.page.tags((0..300).map(|n| tag("part", n)));
+    story.get("/pages/1").await;
+    story.page.gated(true);
+    let mut receipts = Vec::new();
+    for n in (0..300).chain([299; 10]) {
+        receipts.push(story.isr.graph().revalidate_by_tags([tag("part", n)]).await.unwrap());
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+    }
+    story.page.gate().open(300);
+    within(story.isr.idle()).await;
+    assert_eq!(recording.seen().len(), 300, "the last eleven were still waiting, so they were one");
+    assert!(receipts.iter().all(|receipt| receipt.purges() == confirmed()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn p07_p22_who_hangs_up_on_an_invalidation_cancels_neither_its_purges_nor_its_renders() {
+    for works in [true, false] {
+        let recording = RecordingConnector::default();
+        let story = Story::with(Position::Inside, lasting(), |builder| {
+            builder.connector(Hanging).connector(recording.clone())
+        });
+        let _worker = if works { Some(story.worker().await) } else { None };
+        story.get("/pages/1").await;
+        story.page.commit(2);
+        let graph = story.isr.graph();
+        drop(begun(async move { graph.expire_by_tags([tag("page", 1)]).await }).await);
+        within(story.isr.idle()).await;
+        assert_eq!(recording.seen().len(), if works { 2 } else { 1 });
+        let next = story.get("/pages/1").await;
+        assert_eq!((next.text(), next.is_fresh_hit()), ("v2", works));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p22_a_first_purge_that_ends_last_does_not_hide_what_the_second_said() {
+    #[derive(Debug, Clone, Default)]
+    struct SlowAtFirst(Arc<Mutex<u32>>);
+    #[async_trait::async_trait]
+    impl Connector for SlowAtFirst {
+        fn name(&self) -> &'static str {
+            "slow at first"
+        }
+        fn limits(&self) -> PurgeLimits {
+            PurgeLimits::default()
+        }
+        async fn purge(&self, _: &Purge) -> Result<()> {
+            let is_first = {
+                let mut calls = self.0.lock().unwrap();
+                *calls += 1;
+                *calls == 1
+            };
+            if is_first { std::future::pending().await } else { Ok(()) }
+        }
+    }
+    let story = Story::with(Position::Inside, lasting(), |builder| builder.connector(SlowAtFirst::default()));
+    let _worker = story.worker().await;
+    story.get("/pages/1").await;
+    let receipt = story.invalidate(1, Mode::Hard).await;
+    within(story.isr.idle()).await;
+    assert_eq!(receipt.purges(), [("slow at first", PurgeState::Confirmed)]);
+}
+
+#[tokio::test]
+async fn p15_listing_urls_for_a_purge_leaves_the_thread_to_others() {
+    let recording = RecordingConnector::with_limits(PurgeLimits { tags: 0, urls: 100 });
+    let story = with(&recording, |builder| builder);
+    for id in 0..2_000 {
+        story.get(&format!("/pages/{id}")).await;
+    }
+    let graph = story.isr.graph();
+    let purging = tokio::spawn(async move { graph.by_prefix("/nobody", Mode::Hard).await });
+    let mut turns = 0;
+    while !purging.is_finished() {
+        turns += 1;
+        tokio::task::yield_now().await;
+    }
+    assert!(turns > 10, "{turns}");
+}

@@ -264,3 +264,17 @@ async fn computed_dimensions_stay_with_the_browser_that_may_ask_again() {
     let app = site(isr.edge().layer(outer.layer(app)));
     assert_eq!(get(&app, "/").await.header("cache-control"), "private, no-store");
 }
+
+#[tokio::test]
+async fn who_changes_a_url_whose_queries_are_stored_gets_a_receipt() {
+    let isr = Isr::builder().build().unwrap();
+    let listed = reads(|| async { "list" }).layer(IsrLayer::new(&isr).policy(lasting().query(["page"])));
+    let other = reads(|| async { "page" }).layer(IsrLayer::new(&isr).policy(lasting()));
+    let router = Router::new().route("/list", listed.merge(post(|| async { "ok" }))).route("/p/{id}", other);
+    let app = site(router.layer(isr.edge()));
+    for id in 0..200 {
+        get(&app, &format!("/p/{id}")).await;
+    }
+    get(&app, "/list?page=1").await;
+    assert!(call(&app, "POST", "/list").await.header("set-cookie").starts_with("edge-isr-receipt="));
+}

@@ -10,6 +10,7 @@ use edge_isr_axum::prelude::*;
 use edge_isr_axum::{Limits, Mode, Reason};
 use edge_isr_core::testing::ManualClock;
 use edge_isr_stories::*;
+use futures_util::FutureExt;
 use http::StatusCode;
 
 const MODES: [Mode; 2] = [Mode::Soft, Mode::Hard];
@@ -102,21 +103,165 @@ async fn p06_by_path_host_route_and_everything_the_worker_finds_the_pages() {
 
 #[tokio::test]
 async fn p06_more_invalidations_than_wait_for_a_worker_lose_no_page() {
+    for distinct in [50, 5_000] {
+        let story = Story::at(Position::Inside);
+        let _worker = story.worker().await;
+        let ids = || (0..distinct).step_by(distinct as usize / 50);
+        for id in ids() {
+            story.get(&format!("/pages/{id}")).await;
+        }
+        story.page.commit(2);
+        // The worker does not run between these.
+        for n in 0..5_000 {
+            story.invalidate(n % distinct, Mode::Soft).await;
+        }
+        within(story.isr.idle()).await;
+        for id in ids() {
+            assert!(is_fresh(&story, &format!("/pages/{id}"), "v2").await, "{distinct} {id}");
+        }
+        assert_eq!(story.page.renders(), 100, "{distinct}: each once");
+    }
+}
+
+#[tokio::test]
+async fn p06_p15_invalidations_that_nobody_carries_render_nothing_however_many_there_are() {
+    for aged in [false, true] {
+        let story = Story::at(Position::Inside);
+        for id in 0..50 {
+            story.get(&format!("/pages/{id}")).await;
+        }
+        let _worker = story.worker().await;
+        if aged {
+            story.clock.advance(400 * S);
+        }
+        for n in 0..5_000 {
+            story.invalidate(1_000 + n, Mode::Soft).await;
+        }
+        within(story.isr.idle()).await;
+        assert_eq!(story.page.renders(), 50, "{aged}");
+    }
+}
+
+#[tokio::test]
+async fn p15_a_url_that_is_nobodys_page_gives_a_worker_nothing_to_do() {
     let story = Story::at(Position::Inside);
     let _worker = story.worker().await;
-    for id in 0..50 {
-        story.get(&format!("/pages/{id}")).await;
-    }
+    story.get("/pages/1").await;
+    let is_idle = || story.isr.idle().now_or_never().is_some();
+    story.isr.graph().by_url("/subscribe", Mode::Hard).await.unwrap();
+    assert!(is_idle());
+    story.isr.graph().by_url("/pages/1", Mode::Hard).await.unwrap();
+    assert!(!is_idle(), "and one that is a page gives it a render");
+    within(story.isr.idle()).await;
+    assert_eq!(story.page.renders(), 2);
+}
+
+#[tokio::test]
+async fn p06_a_page_that_is_gone_is_left_to_its_next_visitor() {
+    let story = Story::at(Position::Inside);
+    story.get("/pages/1").await;
+    story.invalidate(1, Mode::Hard).await;
+    story.page.answers(fails);
+    story.get("/pages/1").await;
+    story.page.answers(|version| html(format!("v{version}")));
+    let listed = story.isr.graph().urls_for(&tag("page", 1), None, 10).await.unwrap();
+    assert_eq!((listed.urls.len(), story.isr.stats().pages), (1, 0), "it is still in the lists");
+    let _worker = story.worker().await;
+    story.invalidate(1, Mode::Soft).await;
+    within(story.isr.idle()).await;
+    assert_eq!(story.page.renders(), 2);
+    story.get("/pages/1").await;
+    assert!(is_fresh(&story, "/pages/1", "v1").await);
+}
+
+#[test]
+fn p15_a_worker_that_has_all_it_takes_leaves_the_thread_to_others() {
+    let (done, is_done) = std::sync::mpsc::channel();
+    // On a thread of its own: a worker that spins lets nothing else on its runtime end the test.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let story = Story::at(Position::Inside);
+            let _worker = story.worker().await;
+            for id in 0..260 {
+                story.page.tags([Tag::named(if id < 200 { "one" } else { "two" })]);
+                story.get(&format!("/pages/{id}")).await;
+            }
+            story.page.commit(2);
+            story.page.gated(true);
+            // More pages than are listed at a time wait, none is being listed, and another sweep is queued.
+            for name in ["one", "two", "three"] {
+                story.isr.graph().revalidate_by_tags([Tag::named(name)]).await.unwrap();
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            story.page.gate().open(260);
+            within(story.isr.idle()).await;
+            assert_eq!(story.page.renders(), 520);
+        });
+        let _ = done.send(());
+    });
+    assert!(is_done.recv_timeout(60 * S).is_ok(), "it spins");
+}
+
+#[tokio::test(start_paused = true)]
+async fn p06_an_application_that_hangs_costs_one_job_and_not_the_worker() {
+    let story = Story::with(Position::Inside, lasting(), |builder| {
+        let mut limits = Limits::default();
+        limits.render_timeout = S;
+        builder.limits(limits)
+    });
+    let hangs = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let (is_hanging, inner) = (Arc::clone(&hangs), story.site.clone());
+    let outer = site(tower::service_fn(move |request: axum::extract::Request| {
+        let (is_hanging, inner) = (is_hanging.load(std::sync::atomic::Ordering::SeqCst), inner.clone());
+        async move {
+            if is_hanging {
+                std::future::pending::<()>().await;
+            }
+            tower::ServiceExt::oneshot(inner, request).await
+        }
+    }));
+    let worker = tokio::spawn(begun(story.isr.worker(outer)).await);
+    story.get("/pages/1").await;
     story.page.commit(2);
-    // The worker does not run between these.
-    for n in 0..5_000 {
-        story.invalidate(n % 50, Mode::Soft).await;
+    story.invalidate(1, Mode::Soft).await;
+    for attempt in 1..=3 {
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(story.isr.stats().count(Reason::RefillFailed), attempt - 1);
+        tokio::time::advance(2 * S).await;
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(story.isr.stats().count(Reason::RefillFailed), attempt);
+        story.clock.advance(10 * S);
+        tokio::time::advance(S).await;
     }
     within(story.isr.idle()).await;
-    for id in 0..50 {
-        assert!(is_fresh(&story, &format!("/pages/{id}"), "v2").await, "{id}");
-    }
-    assert!(story.page.renders() < 1_000, "{}", story.page.renders());
+    assert!(!worker.is_finished() && story.page.renders() == 1);
+    hangs.store(false, std::sync::atomic::Ordering::SeqCst);
+    story.invalidate(1, Mode::Soft).await;
+    within(story.isr.idle()).await;
+    assert!(is_fresh(&story, "/pages/1", "v2").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p02_p06_a_time_of_day_that_steps_back_holds_no_retry() {
+    let story = Story::at(Position::Inside);
+    let _worker = story.worker().await;
+    story.get("/pages/1").await;
+    story.page.commit(2);
+    story.page.answers(fails);
+    story.invalidate(1, Mode::Soft).await;
+    until(|| story.isr.stats().count(Reason::RefillFailed) == 1).await;
+    story.page.answers(|version| html(format!("v{version}")));
+    story.clock.advance(2 * S);
+    story.clock.set_wall(std::time::UNIX_EPOCH);
+    within(story.isr.idle()).await;
+    assert!(is_fresh(&story, "/pages/1", "v2").await);
 }
 
 #[tokio::test(start_paused = true)]

@@ -42,7 +42,8 @@ impl Default for PurgeLimits {
 /// # Contract
 ///
 /// 1. `ok_means_confirmed`: `Ok` only when the cache confirmed the whole call.
-/// 2. `purges_repeat_safely`: the same purge may come twice; hard ones always do.
+/// 2. `purges_repeat_safely`: the same purge may come twice, the second before the first is answered; hard ones
+///    always do.
 /// 3. `limits_are_kept`: it is never given more than its limits say, and never what it does not understand.
 ///
 /// # Cancellation

@@ -10,16 +10,21 @@ use bytes::Bytes;
 use hashbrown::HashTable;
 
 use super::carriers::Carriers;
+use super::sites::Sites;
 use super::{Cursor, Members};
 use crate::clock::Moment;
 use crate::hash::IdentityState;
-use crate::model::implicit;
+use crate::model::implicit::{self, UrlTag};
 use crate::model::key::{self, CacheKey, Scope};
 use crate::model::tag::{Tag, TagId, TagSet, ancestors};
 use crate::model::written;
 
 /// How many rows one call walks at most, so that a listing never holds the lock for long.
 const STRETCH: usize = 128;
+
+/// The most rows of one URL on one site: its variants, in every spelling that percent-encoding has for its path.
+/// They share a hash, so each store and each listing of the URL looks at all of them.
+const MOST_OF_URL: usize = 256;
 
 /// A page: its key and tags. `text` is the key's tail followed by the tags, separated by spaces.
 #[derive(Debug)]
@@ -43,7 +48,7 @@ impl Row {
 
     /// About what it takes, its place in the tables included; the memory bench measures 57 bytes an edge.
     fn bytes(&self) -> usize {
-        size_of::<Self>() + self.text.len() + 40 + 20 * self.tags().count()
+        size_of::<Self>() + self.text.len() + self.scope.text_bytes() + 40 + 20 * self.tags().count()
     }
 
     fn key(&self) -> Option<CacheKey> {
@@ -66,9 +71,11 @@ impl Row {
         found
     }
 
-    /// Rows of one path and query share a hash, so that a URL leads to all of its variants.
+    /// Rows of one path and query on a site share a hash, so that a URL leads to all of its variants. Those of
+    /// other sites don't: strangers choose hosts, and would make one long list of them.
     fn hash(&self) -> u64 {
-        written::url_of(self.tail()).map_or(0, |(path, query)| implicit::url_hash(path, query))
+        let site = site(&self.scope);
+        written::url_of(self.tail()).map_or(0, |(path, query)| implicit::url_hash(site, path, query))
     }
 }
 
@@ -78,6 +85,7 @@ pub struct Index {
     rows: Vec<Option<Row>>,
     free: Vec<u32>,
     by_url: HashTable<u32>,
+    sites: Sites,
     members: Carriers,
     /// How many rows carry something below a tag.
     below: HashMap<u64, u32, IdentityState>,
@@ -100,6 +108,7 @@ impl Index {
             rows: Vec::new(),
             free: Vec::new(),
             by_url: HashTable::new(),
+            sites: Sites::default(),
             members: Carriers::default(),
             below: HashMap::default(),
             build: build.map(Into::into),
@@ -164,9 +173,11 @@ impl Index {
         self.rows[at as usize] = Some(row);
         let rows = &self.rows;
         self.by_url.insert_unique(url_hash(key), at, |&at| rows[at as usize].as_ref().map_or(0, Row::hash));
+        let site = site(key.scope());
+        self.sites.add(implicit::host_hash(&key.scope().authority), site);
         if key.query().is_some() {
             // A URL covers its queries: with any there, listing it takes a walk.
-            *self.below.entry(implicit::url_hash(key.path(), None)).or_default() += 1;
+            *self.below.entry(implicit::url_hash(site, key.path(), None)).or_default() += 1;
         }
         for tag in tags {
             self.members.add(TagId::of(tag.as_str()), at);
@@ -198,8 +209,10 @@ impl Index {
                 release(&mut self.below, TagId::of(above).0);
             }
         }
+        let site = site(&row.scope);
+        self.sites.remove(implicit::host_hash(&row.scope.authority), site);
         if let Some((path, Some(_))) = written::url_of(row.tail()) {
-            release(&mut self.below, implicit::url_hash(path, None));
+            release(&mut self.below, implicit::url_hash(site, path, None));
         }
         self.free.push(at);
     }
@@ -253,15 +266,21 @@ impl Index {
         Some(self.members.count(id))
     }
 
-    /// How many variants of the key's URL there are beside the key itself.
-    #[must_use]
-    pub fn variants_beside(&self, key: &CacheKey) -> usize {
-        let beside = |row: &Row| {
-            (Arc::ptr_eq(&row.scope, key.scope()) || row.scope == *key.scope())
-                && written::url_of(row.tail()) == Some((key.path(), key.query()))
-                && row.tail() != key.tail()
-        };
-        self.of_url(url_hash(key)).filter(|(_, row)| beside(row)).count()
+    /// Whether a page may be bound beside the others of its URL: at most `most_variants` of one spelling, and a
+    /// bounded number of all. What has expired counts no more, and goes.
+    pub fn has_room_for(&mut self, key: &CacheKey, most_variants: usize, now: Moment) -> bool {
+        self.now = self.now.max(seconds(now));
+        let expired = |row: &Row| (row.expires <= self.now).then(|| row.key()).flatten();
+        let expired: Vec<CacheKey> = self.of_url(url_hash(key)).filter_map(|(_, row)| expired(row)).collect();
+        expired.iter().for_each(|key| self.unbind(key));
+        let (mut all, mut variants) = (0, 0);
+        for (_, row) in self.of_url(url_hash(key)).filter(|(_, row)| !row.is(key)) {
+            let is_variant = (Arc::ptr_eq(&row.scope, key.scope()) || row.scope == *key.scope())
+                && written::url_of(row.tail()) == Some((key.path(), key.query()));
+            all += 1;
+            variants += usize::from(is_variant);
+        }
+        variants < most_variants && all < MOST_OF_URL.max(most_variants)
     }
 
     fn of_url(&self, hash: u64) -> impl Iterator<Item = (u32, &Row)> {
@@ -286,17 +305,20 @@ impl Index {
 
     /// The pages of a URL at once; `None` when that takes a walk.
     fn url(&self, tag: &str, limit: usize) -> Option<Vec<u32>> {
-        let hash = implicit::url_hash_of_tag(tag)?;
-        if self.below.contains_key(&hash) {
-            return None;
+        let url = UrlTag::read(tag)?;
+        let mut rows = Vec::new();
+        for site in self.sites.of(url.host)? {
+            let hash = url.hash(site);
+            if self.below.contains_key(&hash) {
+                return None;
+            }
+            let found = self.of_url(hash).filter(|(_, row)| row.carries(tag, None)).map(|(at, _)| at);
+            rows.extend(found.take(limit + 1 - rows.len()));
+            if rows.len() > limit {
+                return None;
+            }
         }
-        let rows: Vec<u32> = self
-            .of_url(hash)
-            .filter(|(_, row)| row.carries(tag, None))
-            .map(|(at, _)| at)
-            .take(limit + 1)
-            .collect();
-        (rows.len() <= limit).then_some(rows)
+        Some(rows)
     }
 
     fn exact(&self, id: TagId, from: usize, limit: usize) -> (Vec<u32>, Option<Cursor>) {
@@ -323,8 +345,12 @@ fn seconds(moment: Moment) -> u32 {
     u32::try_from(moment.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX)
 }
 
+fn site(scope: &Scope) -> u64 {
+    implicit::site_hash(&scope.authority, scope.tenant.as_deref())
+}
+
 fn url_hash(key: &CacheKey) -> u64 {
-    implicit::url_hash(key.path(), key.query())
+    implicit::url_hash(site(key.scope()), key.path(), key.query())
 }
 
 /// Counts one down; a count of zero is no entry.
@@ -341,19 +367,23 @@ fn release(counts: &mut HashMap<u64, u32, IdentityState>, id: u64) {
 mod tests {
     use super::*;
     use crate::model::authority::Scheme;
-    use crate::model::key::{Audience, KeyRef};
+    use crate::model::key::{Audience, Dimension, KeyRef};
 
     fn key(path: &str, query: Option<&str>) -> CacheKey {
+        on("h", path, query, &[])
+    }
+
+    fn on(authority: &str, path: &str, query: Option<&str>, dimensions: &[Dimension<'_>]) -> CacheKey {
         let key = KeyRef {
             scheme: Scheme::Http,
-            authority: "h",
+            authority,
             route: "/r",
             tenant: None,
             audience: Audience::Public,
             vary: &[],
             path,
             query,
-            dimensions: &[],
+            dimensions,
         };
         key.to_owned(Arc::new(key.scope()))
     }
@@ -410,6 +440,58 @@ mod tests {
     }
 
     #[test]
+    fn p15_hosts_share_no_bucket_and_a_url_leads_to_each_of_few_or_to_its_own_of_many() {
+        let mut index = Index::new(10_000, usize::MAX, None);
+        let url = |at| implicit::url(at, "/", None);
+        for n in 0..1_000 {
+            let key = on(&format!("h{n}"), "/", None, &[]);
+            index.bind(&key, &tags(&[]), at(0), at(60));
+            // The table may add one whose hash merely looks alike.
+            assert!(index.of_url(url_hash(&key)).count() < 9);
+            assert_eq!(index.members(&url(implicit::At::Host("h0")), None, 9).keys.len(), 1);
+            if n < 5 {
+                let all = index.members(&url(implicit::At::Anywhere), None, 9);
+                assert_eq!((all.keys.len(), all.next), (n + 1, None), "at once");
+            }
+        }
+        assert!(index.members(&url(implicit::At::Host("nobody")), None, 9).keys.is_empty());
+        let some = index.members(&url(implicit::At::Anywhere), None, 9);
+        assert_eq!((some.keys.len(), some.next), (9, Some(Cursor(9))), "a walk, in stretches");
+    }
+
+    #[test]
+    fn p15_spellings_of_one_url_are_bounded() {
+        let mut index = Index::new(10_000, usize::MAX, None);
+        let spelling = |n: usize| {
+            let letter = |(at, byte): (usize, u8)| {
+                if n >> at & 1 == 1 { format!("%{byte:02x}") } else { char::from(byte).to_string() }
+            };
+            key(&format!("/{}", (b'a'..b'k').enumerate().map(letter).collect::<String>()), None)
+        };
+        let stored = (0..1_000).filter(|&n| {
+            let room = index.has_room_for(&spelling(n), 32, at(0));
+            room && index.bind(&spelling(n), &tags(&[]), at(0), at(60))
+        });
+        assert_eq!(stored.count(), MOST_OF_URL);
+        assert!(index.has_room_for(&spelling(0), 32, at(0)), "what is there may be bound again");
+        assert!(index.has_room_for(&key("/other", None), 32, at(0)));
+        assert!(index.has_room_for(&spelling(999), 32, at(62)), "what has expired makes room");
+    }
+
+    #[test]
+    fn p15_x06_variants_that_have_expired_count_no_more() {
+        let mut index = Index::new(1_000, usize::MAX, None);
+        let variant = |n: u32| on("h", "/", None, &[Some(n.to_string().into())]);
+        for n in 0..4 {
+            assert!(index.has_room_for(&variant(n), 4, at(0)));
+            index.bind(&variant(n), &tags(&["list"]), at(0), at(60 + u64::from(n)));
+        }
+        assert!(!index.has_room_for(&variant(4), 4, at(60)));
+        assert!(index.has_room_for(&variant(4), 4, at(61)), "one of four has expired");
+        assert_eq!(index.len(), 3, "and is gone");
+    }
+
+    #[test]
     fn binding_replaces_and_leaves_nothing_behind() {
         let mut index = Index::new(1000, usize::MAX, None);
         for round in 0..50 {
@@ -420,6 +502,7 @@ mod tests {
         assert!(paths(&index, &Tag::named("post:48")).is_empty());
         index.unbind(&key("/1", None));
         assert_eq!((index.len(), index.bytes, index.below.len()), (0, 0, 0));
+        assert!(index.sites.is_empty());
         assert!(paths(&index, &Tag::named("list")).is_empty());
     }
 

@@ -13,6 +13,7 @@ mod carriers;
 mod index;
 mod ledger;
 mod memory;
+mod sites;
 
 pub use index::Index;
 pub use ledger::{Bump, Ledger};

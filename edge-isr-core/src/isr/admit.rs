@@ -54,6 +54,10 @@ impl TagHeader {
 /// The most bytes of a tag header that CDNs take (Fastly and Cloudflare: 16 KiB).
 const TAG_HEADER_BYTES: usize = 16_000;
 
+/// The most lines of a head that is stored. A map of headers panics at some 24,000, and each line of a template
+/// costs more than it says.
+const HEAD_LINES: usize = 1_000;
+
 /// What the handler said while it rendered, sealed when its body was complete.
 #[derive(Debug, Default)]
 pub struct Sealed {
@@ -124,14 +128,15 @@ impl Isr {
         body: &[Bytes],
         sealed: &Sealed,
     ) -> Result<Lifetime, Reason> {
+        // First: a failure is shared without being stored, and its head is made into a template all the same.
+        let head: usize =
+            parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        if head > self.0.limits.head_bytes || parts.headers.len() > HEAD_LINES {
+            return Err(Reason::HeadTooLarge);
+        }
         storable::head(parts, rules)?;
         let len: usize = body.iter().map(Bytes::len).sum();
         storable::body(parts, len, rules)?;
-        let head: usize =
-            parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-        if head > self.0.limits.head_bytes {
-            return Err(Reason::HeadTooLarge);
-        }
         if let Some(reason) = sealed.veto {
             return Err(reason);
         }
@@ -242,7 +247,9 @@ impl Isr {
             snapshot
         };
         let birth = Birth { snapshot, at: self.0.clock.now() };
-        Page::new(key, birth, self.0.heads.of(head), &own, tags, &self.ids(key, tags, false), body)
+        let (head, is_new) = self.0.heads.of(head);
+        let page = Page::new(key, birth, head, &own, tags, &self.ids(key, tags, false), body);
+        if is_new { page.paying_for_head() } else { page }
     }
 
     /// The ids that decide about a page: tags, ancestors, implicit tags; those of the scope on demand.
@@ -263,12 +270,12 @@ impl Isr {
         if page.judge(now, &self.marks_of(page), applied) == Verdict::Dead {
             return Some(Reason::Overtaken);
         }
-        let dimensions = key.dimensions();
-        if !dimensions.is_empty() {
-            let beside = self.0.graph.with_index(|index| index.variants_beside(key));
-            if beside >= self.0.limits.variants_per_url {
-                return Some(Reason::VariantLimit);
-            }
+        if key.scope().is_displaced() {
+            return Some(Reason::HostLimit);
+        }
+        let most = self.0.limits.variants_per_url;
+        if !self.0.graph.with_index(|index| index.has_room_for(key, most, now)) {
+            return Some(Reason::VariantLimit);
         }
         match self.0.pages.keep(key, Arc::clone(page)) {
             Put::Kept => {}

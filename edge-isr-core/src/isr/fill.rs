@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Isr;
 use super::flight::{Boarding, Flight, Outcome, Permit};
+use super::hosts::Place;
 use super::look_up::Miss;
 use crate::clock::Moment;
 use crate::model::cache_status::Forward;
@@ -53,10 +54,23 @@ impl Isr {
     /// The key, written down in its interned scope. Also notes the host.
     #[must_use]
     pub fn own_key(&self, key: &KeyRef<'_>) -> CacheKey {
-        if let Some(evicted) = self.0.hosts.admit(key.authority) {
-            self.note(Reason::HostLimit, &evicted, "list the accepted hosts with `origins`");
-        }
-        key.to_owned(self.0.scopes.of(key))
+        // The subject is no stranger's word: any number of those would leave no room for other notes.
+        const SUBJECT: &str = "hosts";
+        const ADVICE: &str = "list the accepted hosts with `origins`";
+        let host = match self.0.hosts.admit(key.authority, self.0.clock.now()) {
+            Place::Unwatched => None,
+            Place::Known(host) => Some(host),
+            Place::Taken(host) => {
+                self.note(Reason::HostLimit, SUBJECT, ADVICE);
+                Some(host)
+            }
+            Place::Refused(host) => {
+                // Counted when its page is not stored.
+                self.0.notes.note(Reason::HostLimit, SUBJECT, ADVICE);
+                Some(host)
+            }
+        };
+        key.to_owned(self.0.scopes.on(key, host.as_ref()))
     }
 
     /// A page of the second tier, if there is one and it may still be of use; it is taken into memory.

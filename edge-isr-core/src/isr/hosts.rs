@@ -1,18 +1,24 @@
 //! Which hosts are this application's, and under which scheme.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
 
+use crate::clock::Moment;
 use crate::error::ConfigError;
-use crate::model::authority::{Scheme, normalize};
+use crate::model::authority::{HostUse, Scheme, normalize};
 use crate::sync::{Mutex, lock};
+
+/// A host that was used keeps its place for so many seconds, whoever else wants it.
+const IDLE_SECONDS: u32 = 60;
 
 /// The accepted hosts.
 #[derive(Debug)]
 pub(crate) enum Hosts {
     /// Those listed by `origins`, each with its scheme.
     Listed(Box<[(Box<str>, Scheme)]>),
-    /// Any, the least recently used one making place for a further one.
-    Any { seen: Mutex<Vec<Box<str>>>, most: usize },
+    /// Any, one that is not in use making place for a further one.
+    Any(Watched),
 }
 
 impl Hosts {
@@ -42,14 +48,14 @@ impl Hosts {
     }
 
     pub(crate) fn any(most: usize) -> Self {
-        Self::Any { seen: Mutex::default(), most }
+        Self::Any(Watched { seen: Mutex::default(), most, nowhere: Arc::new(HostUse::displaced()) })
     }
 
     /// The scheme of a host, `stated` by the request where it says; `None` when the host is not accepted.
     #[inline]
     pub(crate) fn scheme(&self, host: &str, stated: Option<Scheme>) -> Option<Scheme> {
         match self {
-            Self::Any { .. } => Some(stated.unwrap_or(Scheme::Http)),
+            Self::Any(_) => Some(stated.unwrap_or(Scheme::Http)),
             Self::Listed(listed) => {
                 listed.binary_search_by(|(known, _)| (**known).cmp(host)).ok().map(|at| listed[at].1)
             }
@@ -61,17 +67,71 @@ impl Hosts {
         matches!(self, Self::Listed(listed) if listed.iter().all(|(_, scheme)| *scheme == Scheme::Https))
     }
 
-    /// Notes that a page of this host is about to be rendered; returns the host that made place for it.
-    pub(crate) fn admit(&self, host: &str) -> Option<Box<str>> {
-        let Self::Any { seen, most } = self else { return None };
-        let mut seen = lock(seen);
-        if let Some(at) = seen.iter().position(|known| **known == *host) {
-            seen[at..].rotate_left(1);
-            return None;
+    /// Notes that a page of this host is about to be rendered.
+    pub(crate) fn admit(&self, host: &str, now: Moment) -> Place {
+        match self {
+            Self::Listed(_) => Place::Unwatched,
+            Self::Any(watched) => watched.admit(host, now),
         }
-        let evicted = (seen.len() >= *most).then(|| seen.remove(0));
-        seen.push(host.into());
-        evicted
+    }
+}
+
+/// Hosts that anyone may name, each with its last use.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    seen: Mutex<Seen>,
+    most: usize,
+    /// The use of every host that has no place.
+    nowhere: Arc<HostUse>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// Each with its number in the order of arrival.
+    hosts: HashMap<Box<str>, (u64, Arc<HostUse>)>,
+    arrivals: u64,
+}
+
+/// Whether a host has a place among the accepted ones.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// It is listed, or was not asked for.
+    Unwatched,
+    /// It has one.
+    Known(Arc<HostUse>),
+    /// It took another's, whose pages are found no more.
+    Taken(Arc<HostUse>),
+    /// All others are in use. Its pages are not stored.
+    Refused(Arc<HostUse>),
+}
+
+impl Watched {
+    /// Strangers can name any number of hosts, so one that was asked for again is not displaced by one that is
+    /// new: first go those that were asked for once, the oldest first, then the one that is idle longest.
+    fn admit(&self, host: &str, now: Moment) -> Place {
+        let mut seen = lock(&self.seen);
+        if let Some((_, known)) = seen.hosts.get(host) {
+            known.touch(now);
+            return Place::Known(Arc::clone(known));
+        }
+        let is_full = seen.hosts.len() >= self.most;
+        if is_full {
+            let rank = |(arrival, host): &(u64, Arc<HostUse>)| match host.idle(now) {
+                None => Some((u32::MAX, u64::MAX - arrival)),
+                Some(idle) => (idle >= IDLE_SECONDS).then_some((idle, u64::MAX - arrival)),
+            };
+            let goes = seen.hosts.iter().filter_map(|(name, host)| Some((rank(host)?, name))).max();
+            let Some(name) = goes.map(|(_, name)| name.clone()) else {
+                return Place::Refused(Arc::clone(&self.nowhere));
+            };
+            if let Some((_, gone)) = seen.hosts.remove(&name) {
+                gone.displace();
+            }
+        }
+        seen.arrivals += 1;
+        let (arrival, new) = (seen.arrivals, Arc::new(HostUse::default()));
+        seen.hosts.insert(host.into(), (arrival, Arc::clone(&new)));
+        if is_full { Place::Taken(new) } else { Place::Known(new) }
     }
 }
 
@@ -94,6 +154,32 @@ pub(crate) fn split_url(url: &str) -> Option<(Option<Cow<'_, str>>, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn p15_a_host_in_use_keeps_its_place_among_any_number_of_strangers() {
+        let at = |second: u64| Moment::from_nanos(second * 1_000_000_000);
+        let hosts = Hosts::any(3);
+        let Place::Known(own) = hosts.admit("own", at(0)) else { panic!("there is room") };
+        own.touch(at(0));
+        for n in 0..1_000 {
+            let place = hosts.admit(&format!("h{n}"), at(59));
+            assert!(matches!((n, place), (..2, Place::Known(_)) | (2.., Place::Taken(_))), "{n}");
+        }
+        assert!(!own.is_displaced());
+        // Strangers who come back are in use, too; then nobody goes.
+        for host in ["h998", "h999"] {
+            assert!(matches!(hosts.admit(host, at(59)), Place::Known(_)));
+        }
+        let Place::Refused(nowhere) = hosts.admit("late", at(59)) else { panic!("all are in use") };
+        assert!(nowhere.is_displaced());
+        own.touch(at(100));
+        assert!(matches!(hosts.admit("late", at(119)), Place::Taken(_)), "two are idle by now");
+        assert!(!own.is_displaced());
+        own.touch(at(101));
+        for (n, second) in (0..5).zip(161..) {
+            assert!(matches!(hosts.admit(&format!("later{n}"), at(second)), Place::Taken(_)));
+        }
+    }
 
     #[test]
     fn p04_a_path_stays_one_whatever_its_query_holds() {

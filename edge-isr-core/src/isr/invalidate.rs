@@ -5,10 +5,12 @@ use std::sync::PoisonError;
 
 use super::Isr;
 use super::hosts::split_url;
+use super::purge::{Listed, Telling};
 use super::receipt::{PurgeState, Purges, Receipt};
 use super::sweeps::Sweep;
 use crate::error::{Error, Result};
 use crate::graph::{Cursor, Members};
+use crate::model::authority::without_default_port;
 use crate::model::implicit::{self, At};
 use crate::model::key::CacheKey;
 use crate::model::reason::Reason;
@@ -31,21 +33,59 @@ impl Isr {
         for connector in &inner.connectors {
             purges.set(connector.name(), PurgeState::Pending);
         }
-        if mode == Mode::Hard && !inner.connectors.is_empty() {
-            // At once, and again by the worker once the new pages are stored.
-            self.purge(&tags, mode, &purges).await;
-        }
-        if inner.sweeps.has_worker() && !tags.is_empty() {
-            inner.sweeps.push(Sweep { tags, seq, mode, purges: purges.clone(), _busy: inner.busy.begin() });
-        } else if mode == Mode::Soft && !inner.connectors.is_empty() {
-            self.note(
-                Reason::PurgeFailed,
-                "worker",
-                "no worker runs, so purges are sent before pages are rendered: spawn `isr.worker(app)`",
-            );
-            self.purge(&tags, mode, &purges).await;
+        // Before anything is waited for: who asked may hang up, and the rest is done all the same.
+        let is_swept = self.sweep(&tags, mode, seq, &purges);
+        if !inner.connectors.is_empty() && (mode == Mode::Hard || !is_swept) {
+            if mode == Mode::Soft && !tags.is_empty() && !self.is_closing() {
+                self.note(
+                    Reason::PurgeFailed,
+                    "worker",
+                    "no worker runs, so purges are sent before pages are rendered: spawn `isr.worker(app)`",
+                );
+            }
+            // A hard one at once, and again by the worker once the new pages are stored.
+            self.purge_now(tags, mode, &purges).await;
         }
         Receipt::new(snapshot, urls, purges, inner.signer.cookie(snapshot, inner.clock.wall()))
+    }
+
+    /// Hands the renders and the purges that follow them to a worker; `false` when none will do them.
+    fn sweep(&self, tags: &[Tag], mode: Mode, seq: u64, purges: &Purges) -> bool {
+        let inner = &self.0;
+        let is_known = |tag: &Tag| {
+            let members = self.members(tag, None, 1);
+            !members.keys.is_empty() || members.next.is_some()
+        };
+        let told = !inner.connectors.is_empty();
+        // Any stranger's POST invalidates its URL: where that is nobody's page, there is nothing to do.
+        if !told && tags.iter().all(|tag| tag.as_str().starts_with("~url:") && !is_known(tag)) {
+            return false;
+        }
+        let purges = if told { vec![purges.clone()] } else { Vec::new() };
+        !tags.is_empty() && inner.sweeps.push(Sweep::new(tags, mode, seq, purges, inner.busy.begin()))
+    }
+
+    /// Purges at once, in a task of its own: it goes on when who asked hangs up.
+    ///
+    /// # Cancellation
+    ///
+    /// The purge is sent all the same.
+    async fn purge_now(&self, tags: Vec<Tag>, mode: Mode, purges: &Purges) {
+        let (isr, busy, told) = (self.clone(), self.0.busy.begin(), [purges.clone()]);
+        let task = tokio::spawn(async move {
+            let _busy = busy;
+            let listed = Listed::default();
+            let telling = Telling { tags: &tags, mode, listed: &listed, purges: &told, is_first: true };
+            tokio::select! {
+                () = isr.purge(&telling) => {}
+                () = isr.aborted() => {}
+            }
+        });
+        let _ = task.await;
+        // A connector that panicked, or that a shutdown did not wait for, has confirmed nothing.
+        for connector in &self.0.connectors {
+            purges.set_pending(connector.name(), PurgeState::Failed("it was broken off".to_owned()));
+        }
     }
 
     pub(crate) fn members(&self, tag: &Tag, after: Option<Cursor>, limit: usize) -> Members {
@@ -72,6 +112,12 @@ impl Isr {
         Ok(queries.iter().map(|query| implicit::url(at, path, Some(query))).collect())
     }
 
+    /// Whether there may be a page of this tag. A listing that goes on, or is not whole, may still come to one.
+    fn may_have(&self, tag: &Tag) -> bool {
+        let members = self.members(tag, None, 1);
+        !members.keys.is_empty() || members.next.is_some() || !members.is_complete
+    }
+
     /// What an unsafe method that succeeded invalidates (RFC 9111 §4.4): its URL, and what `Location` and
     /// `Content-Location` point to on the same host. A receipt, if there were pages of these URLs.
     ///
@@ -86,14 +132,13 @@ impl Isr {
         let mut tags = Vec::new();
         for target in targets {
             let Some((own, path)) = split_url(target) else { continue };
-            if own.is_some_and(|own| *own != *host) {
+            if own.is_some_and(|own| without_default_port(&own) != without_default_port(host)) {
                 continue;
             }
             tags.extend(self.url_tags(&format!("http://{host}{path}"))?);
         }
         // A page whose first render is in the air is in no list yet.
-        let stored =
-            self.0.busy.is_busy() || tags.iter().any(|tag| !self.members(tag, None, 1).keys.is_empty());
+        let stored = self.0.busy.is_busy() || tags.iter().any(|tag| self.may_have(tag));
         let receipt = self.invalidate(tags, mode).await;
         // A visitor who changed nothing that is cached is owed nothing.
         Ok(stored.then_some(receipt))

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::error::ConfigError;
 
+/// The longest of all times.
+const MOST_TIME: Duration = Duration::from_secs(24 * 3600);
+
 /// What happens to a visitor when as many renders run as the limits allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WhenFull {
@@ -15,7 +18,7 @@ pub enum WhenFull {
 }
 
 /// The bounds. At one of them a page is evicted or not stored; a request never fails for it, and
-/// invalidation still works.
+/// invalidation still works. No time is longer than a day.
 ///
 /// | field | default | why |
 /// |---|---|---|
@@ -27,7 +30,7 @@ pub enum WhenFull {
 /// | `variants_per_url` | 32 | a dimension with more values is a mistake |
 /// | `waiters_per_key` | 10,000 | they are cheap, but not free |
 /// | `renders` | 1,024 | at once |
-/// | `hosts` | 64 | where `origins` does not list them |
+/// | `hosts` | 64 | where `origins` does not list them; one in use keeps its place |
 /// | `marks` | 1,000,000 | about 64 MiB |
 /// | `index_rows` | 2,000,000 | pages |
 /// | `index_bytes` | 128 MiB | about 700,000 pages; never more than half of `store_bytes` |
@@ -59,7 +62,8 @@ pub struct Limits {
     pub waiters_per_key: usize,
     /// Renders at once.
     pub renders: usize,
-    /// Hosts, where `origins` does not list them.
+    /// Hosts, where `origins` does not list them. A further one takes the place of one that was asked for once, or
+    /// else was not used for a minute; while there is none, its pages are not stored.
     pub hosts: usize,
     /// Marks of tags.
     pub marks: usize,
@@ -138,6 +142,12 @@ impl Limits {
             ("limits.store_wait", self.store_wait),
             ("limits.purge_wait", self.purge_wait),
         ];
+        // Some are multiplied, and a moment so far off can't be told.
+        let all = [("limits.pass_ttl", self.pass_ttl), ("limits.settle", self.settle)];
+        if let Some((field, time)) = times.into_iter().chain(all).find(|(_, time)| *time > MOST_TIME) {
+            let bound = "at most one day";
+            return Err(ConfigError::OutOfBounds { field, value: format!("{time:?}"), bound });
+        }
         let zero_count = counts.into_iter().find(|(_, count)| *count == 0).map(|(field, _)| field);
         let zero_time = times.into_iter().find(|(_, time)| time.is_zero()).map(|(field, _)| field);
         if let Some(field) = zero_count.or(zero_time) {
@@ -155,5 +165,33 @@ impl Limits {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p15_no_time_is_longer_than_a_day() {
+        let change: [fn(&mut Limits, Duration); 6] = [
+            |limits, time| limits.collapse_wait = time,
+            |limits, time| limits.render_timeout = time,
+            |limits, time| limits.pass_ttl = time,
+            |limits, time| limits.store_wait = time,
+            |limits, time| limits.purge_wait = time,
+            |limits, time| limits.settle = time,
+        ];
+        for change in change {
+            for (time, is_good) in
+                [(MOST_TIME, true), (MOST_TIME + Duration::from_nanos(1), false), (Duration::MAX, false)]
+            {
+                let mut limits = Limits::default();
+                change(&mut limits, time);
+                let checked = limits.check();
+                assert_eq!(checked.is_ok(), is_good, "{checked:?}");
+                assert!(is_good || checked.unwrap_err().to_string().contains("one day"));
+            }
+        }
     }
 }

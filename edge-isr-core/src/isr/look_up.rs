@@ -126,6 +126,7 @@ impl Isr {
     #[must_use]
     #[inline]
     pub fn answer(&self, hit: &Hit, selection: &Selection) -> Response<bytes::Bytes> {
+        hit.page.scope().touch(hit.now);
         if self.0.graph.ledger().applied() != hit.applied || hit.staleness.is_some() || self.0.debug {
             return self.answer_with_care(hit, selection);
         }

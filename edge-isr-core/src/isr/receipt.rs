@@ -45,6 +45,21 @@ impl Purges {
             None => all.push((name, state)),
         }
     }
+
+    /// Sets it unless something is known already: a purge that ends late does not hide what the next one said.
+    pub(crate) fn set_pending(&self, name: &'static str, state: PurgeState) {
+        let mut all = lock(&self.0);
+        if let Some((_, known)) = all.iter_mut().find(|(known, _)| *known == name)
+            && *known == PurgeState::Pending
+        {
+            *known = state;
+        }
+    }
+
+    /// Whether a receipt may still be asked.
+    pub(crate) fn is_watched(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
 }
 
 /// What an invalidation did. As a response part it sets the cookie that lets this visitor read their own

@@ -7,17 +7,23 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::Isr;
+use super::purge::{Listed, Telling};
 use super::sweeps::{Sweep, Sweeps};
 use crate::error::Result;
 use crate::graph::Cursor;
 use crate::model::key::CacheKey;
 use crate::model::reason::Reason;
-use crate::model::snapshot::Mode;
+use crate::model::snapshot::{Mode, Snapshot};
+use crate::model::verdict::{Staleness, Verdict};
 use crate::origin::{Origin, Refill, Refilled};
 use crate::queue::{Claim, Finished, Job, Pushed};
 
 /// How many pages of a sweep are listed at a time.
 const BATCH: usize = 64;
+/// From how many pages that wait for their render on no further ones are listed.
+const MOST_WAITING: usize = 4 * BATCH;
+/// The most sweeps that are under way at once.
+const MOST_UNDERWAY: usize = 256;
 /// How often a job is tried before the page is left to its next visitor.
 const ATTEMPTS: u32 = 3;
 /// How long to wait before a job is tried again, times the attempts so far.
@@ -28,6 +34,8 @@ const BACKOFF: Duration = Duration::from_secs(1);
 struct Underway {
     sweep: Sweep,
     left: usize,
+    /// The URLs it came across, for caches that know no tags.
+    listed: Listed,
     /// The tag being listed and where; `None` once all are.
     at: Option<(usize, Option<Cursor>)>,
 }
@@ -98,7 +106,8 @@ impl Worker {
             tokio::select! {
                 Some(done) = self.renders.join_next() => self.finish(done).await,
                 Some(_) = self.purges.join_next() => {}
-                () = isr.0.sweeps.woken(), if self.listing.is_none() => {}
+                // Only while `list` would take one: this is ready as long as any waits.
+                () = isr.0.sweeps.woken(), if self.takes_another() => {}
                 () = look_again, if !self.waiting.is_empty() => self.push_again().await,
             }
         }
@@ -115,22 +124,32 @@ impl Worker {
         }
     }
 
+    /// Whether there is room for another sweep.
+    fn takes_another(&self) -> bool {
+        self.listing.is_none() && self.waiting.len() < MOST_WAITING && self.underway.len() < MOST_UNDERWAY
+    }
+
     /// Takes up the next sweep, or lists some more of the one at hand. Lists no further than there is to do.
     async fn list(&mut self) -> bool {
-        if self.waiting.len() >= 4 * BATCH {
+        if self.waiting.len() >= MOST_WAITING {
             return false;
         }
-        if self.listing.is_none() {
+        if self.takes_another() {
             let Some(sweep) = self.isr.0.sweeps.take() else { return false };
             let id = self.next_id;
             self.next_id += 1;
-            self.underway.insert(id, Underway { sweep, left: 0, at: Some((0, None)) });
+            self.underway
+                .insert(id, Underway { sweep, left: 0, listed: Listed::default(), at: Some((0, None)) });
             self.listing = Some(id);
         }
         let Some(id) = self.listing else { return false };
         let Some(underway) = self.underway.get_mut(&id) else { return false };
         let Some((nth, after)) = underway.at else { return false };
-        let members = self.isr.members(&underway.sweep.tags[nth], after, BATCH);
+        let tag = &underway.sweep.tags[nth];
+        let members = self.isr.members(tag, after, BATCH);
+        if self.isr.is_told_in_urls(tag) {
+            underway.listed.add(tag, &members);
+        }
         let want = underway.sweep.seq;
         let more = members.next.is_some() || nth + 1 < underway.sweep.tags.len();
         underway.at = match members.next {
@@ -178,9 +197,18 @@ impl Worker {
         }
     }
 
-    /// Whether the page is new enough, or not there to be renewed.
+    /// Whether the page is new enough, was not invalidated at all, or is not there to be renewed: one that was
+    /// evicted is left to its next visitor.
     fn is_satisfied(&self, key: &CacheKey, want: u64) -> bool {
-        self.isr.0.pages.peek(key).is_some_and(|page| page.birth().snapshot.seq >= want)
+        let inner = &self.isr.0;
+        let Some(page) = inner.pages.peek(key) else { return inner.store.is_none() };
+        if page.birth().snapshot.seq >= want {
+            return true;
+        }
+        // Before the marks are read: what is applied later is not remembered as seen.
+        let applied = inner.graph.ledger().applied();
+        let verdict = page.judge(inner.clock.now(), &self.isr.marks_of(&page), applied);
+        matches!(verdict, Verdict::Fresh | Verdict::Stale(Staleness::Aged))
     }
 
     /// Begins as many renders as there is room for.
@@ -189,8 +217,10 @@ impl Worker {
         if room == 0 || self.waiting.is_empty() {
             return false;
         }
-        let lease = self.isr.0.limits.render_timeout * 2;
-        let claims = self.isr.0.queue.claim(room, lease, self.isr.0.clock.wall()).await.unwrap_or_default();
+        // An application that hangs before any layer is reached has no other bound.
+        let patience = self.isr.0.limits.render_timeout.saturating_mul(2);
+        let lease = patience.saturating_add(self.isr.0.limits.render_timeout);
+        let claims = self.isr.0.queue.claim(room, lease, self.isr.0.clock.now()).await.unwrap_or_default();
         let any = !claims.is_empty();
         for claim in claims {
             let refill = Refill { key: claim.job.key.clone(), want: claim.job.want };
@@ -199,12 +229,17 @@ impl Worker {
             let incarnation = self.isr.0.graph.ledger().incarnation();
             self.renders.spawn(async move {
                 if satisfied {
-                    let reached = crate::model::snapshot::Snapshot { incarnation, seq: refill.want };
+                    let reached = Snapshot { incarnation, seq: refill.want };
                     return (claim, Ok(Refilled::Done(reached)));
                 }
                 // In a task of its own: an application that panics costs one job, not the worker.
-                let refilled = tokio::spawn(async move { origin.refill(&refill).await }).await;
-                (claim, refilled.unwrap_or(Ok(Refilled::Failed(Reason::RenderPanicked))))
+                let refilling = async move { tokio::time::timeout(patience, origin.refill(&refill)).await };
+                let refilled = match tokio::spawn(refilling).await {
+                    Ok(Ok(refilled)) => refilled,
+                    Ok(Err(_)) => Ok(Refilled::Failed(Reason::RenderTimeout)),
+                    Err(_) => Ok(Refilled::Failed(Reason::RenderPanicked)),
+                };
+                (claim, refilled)
             });
         }
         any
@@ -238,7 +273,7 @@ impl Worker {
                 );
                 let attempts = claim.attempts + 1;
                 if attempts < ATTEMPTS {
-                    let _ = queue.retry(claim, self.isr.0.clock.wall() + BACKOFF * attempts).await;
+                    let _ = queue.retry(claim, self.isr.0.clock.now().after(BACKOFF * attempts)).await;
                     return;
                 }
                 let _ = queue.drop_job(claim).await;
@@ -258,7 +293,7 @@ impl Worker {
         if self.underway.get(&id).is_none_or(|underway| underway.left > 0 || underway.at.is_some()) {
             return;
         }
-        let Some(Underway { sweep, .. }) = self.underway.remove(&id) else { return };
+        let Some(Underway { sweep, listed, .. }) = self.underway.remove(&id) else { return };
         if self.isr.0.connectors.is_empty() {
             return;
         }
@@ -269,7 +304,8 @@ impl Worker {
             if sweep.mode == Mode::Hard {
                 tokio::time::sleep(isr.0.limits.settle).await;
             }
-            isr.purge(&sweep.tags, sweep.mode, &sweep.purges).await;
+            let (tags, mode, purges) = (&*sweep.tags, sweep.mode, &*sweep.purges);
+            isr.purge(&Telling { tags, mode, listed: &listed, purges, is_first: false }).await;
         });
     }
 }

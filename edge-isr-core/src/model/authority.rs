@@ -1,6 +1,12 @@
 //! Where a page lives: the scheme and the host, in one spelling.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::clock::Moment;
+
+/// The most bytes of a host, its port included: what DNS takes, and room for the port.
+const MAX_HOST_BYTES: usize = 255;
 
 /// `http` or `https`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,8 +45,54 @@ impl Scheme {
     }
 }
 
+/// When a host was last used: shared by the list of hosts and the scopes of the host's pages, so that a hit
+/// needs no lock to say so. The second of the last use; zero before the first; `DISPLACED` once another host
+/// took its place.
+#[derive(Debug, Default)]
+pub(crate) struct HostUse(AtomicU32);
+
+impl HostUse {
+    const DISPLACED: u32 = u32::MAX;
+
+    /// One that has no place.
+    pub(crate) const fn displaced() -> Self {
+        Self(AtomicU32::new(Self::DISPLACED))
+    }
+
+    fn second(now: Moment) -> u32 {
+        let second = u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX);
+        second.clamp(1, Self::DISPLACED - 1)
+    }
+
+    /// Remembers a use. Writes once a second at most.
+    #[inline]
+    pub(crate) fn touch(&self, now: Moment) {
+        let (second, last) = (Self::second(now), self.0.load(Ordering::Relaxed));
+        if last != second && last != Self::DISPLACED {
+            // Whoever is in the way says the same, or takes the place away.
+            let _ = self.0.compare_exchange(last, second, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    /// For how many seconds it was not used; `None` if it never was.
+    pub(crate) fn idle(&self, now: Moment) -> Option<u32> {
+        let last = self.0.load(Ordering::Relaxed);
+        (last > 0).then(|| Self::second(now).saturating_sub(last))
+    }
+
+    pub(crate) fn displace(&self) {
+        self.0.store(Self::DISPLACED, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn is_displaced(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == Self::DISPLACED
+    }
+}
+
 /// The one spelling of a `Host` header or an authority (RFC 9110 §4.2.3): lower case, no trailing dot, no
-/// default port. `None` when it is no host: empty, with user information, with bytes that don't belong there.
+/// default port. `None` when it is no host: empty, over-long, with user information, with bytes that don't belong
+/// there.
 ///
 /// ```
 /// use edge_isr_core::model::authority::{Scheme, normalize};
@@ -51,6 +103,9 @@ impl Scheme {
 /// ```
 #[must_use]
 pub fn normalize(text: &str, scheme: Scheme) -> Option<Cow<'_, str>> {
+    if text.len() > MAX_HOST_BYTES {
+        return None;
+    }
     if is_plain(text) {
         return Some(Cow::Borrowed(text));
     }
@@ -73,6 +128,12 @@ pub fn normalize(text: &str, scheme: Scheme) -> Option<Cow<'_, str>> {
         Some(_) if bare.len() == host.len() => Some(Cow::Borrowed(text)),
         Some(port) => Some(Cow::Owned(format!("{bare}:{port}"))),
     }
+}
+
+/// A normalized authority without the default port of either scheme, as tags name it: a request over HTTP/1 does
+/// not state its scheme, so its `h:443` is kept, and is still the host of `https://h/`.
+pub(crate) fn without_default_port(authority: &str) -> &str {
+    authority.strip_suffix(":443").or_else(|| authority.strip_suffix(":80")).unwrap_or(authority)
 }
 
 /// Whether a host is in its one spelling already, as nearly all are. One pass.
@@ -143,5 +204,26 @@ mod tests {
         ] {
             assert_eq!(normalize(text, Scheme::Http).as_deref(), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn b07_p15_an_over_long_host_is_none() {
+        for (len, is_host) in [(255, true), (256, false), (8_000, false)] {
+            let upper = format!("{}:3000", "H".repeat(len - 5));
+            for text in ["h".repeat(len), upper] {
+                assert_eq!(normalize(&text, Scheme::Http).is_some(), is_host, "{len}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_place_that_was_taken_away_stays_taken() {
+        let (host, now) = (HostUse::default(), Moment::from_nanos(5_000_000_000));
+        assert_eq!(host.idle(now), None);
+        host.touch(now);
+        assert_eq!(host.idle(now.after(std::time::Duration::from_secs(7))), Some(7));
+        host.displace();
+        host.touch(now);
+        assert!(host.is_displaced());
     }
 }

@@ -162,6 +162,17 @@ impl Head {
         &self.id
     }
 
+    /// About how many bytes of memory the template takes, its place among the shared ones included.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        // An entry of a map of headers and its share of the map's index.
+        const LINE_BYTES: usize = 110;
+        let maps = [self.full.headers(), self.not_modified.headers()];
+        let lines: usize = maps.iter().map(|map| map.capacity().max(map.len()) * LINE_BYTES).sum();
+        // The id is kept twice, and holds the text of every name and value once.
+        size_of::<Self>() + lines + 3 * self.id.len()
+    }
+
     /// The page's status.
     #[must_use]
     pub fn status(&self) -> StatusCode {

@@ -1,10 +1,12 @@
 //! The tags every page carries without being told: `~all`, `~host`, `~route`, `~build`, `~path`, `~url`.
 //!
 //! Paths and URLs carry them twice, once for their host and once for any host (written `%`, which no host is),
-//! so that `revalidate_by_url("/posts/1")` needs no host.
+//! so that `revalidate_by_url("/posts/1")` needs no host. A host is named without the default ports of both
+//! schemes: what is invalidated on `https://h` is invalidated on `http://h` and on either's port, too.
 
 use std::hash::Hasher as _;
 
+use super::authority::without_default_port;
 use super::fold::encode_exact;
 use super::key::KeyRef;
 use super::tag::{MAX_TAG_BYTES, Tag};
@@ -31,7 +33,7 @@ pub fn all() -> Tag {
 /// The pages of one host.
 #[must_use]
 pub fn host(authority: &str) -> Tag {
-    one("~host:", authority)
+    one("~host:", without_default_port(authority))
 }
 
 /// The pages of one route, by its pattern.
@@ -127,7 +129,7 @@ fn one(family: &str, name: &str) -> Tag {
 fn start(text: &mut String, family: &str, at: At<'_>) {
     text.push_str(family);
     match at {
-        At::Host(authority) => encode_exact(text, authority.as_bytes()),
+        At::Host(authority) => encode_exact(text, without_default_port(authority).as_bytes()),
         At::Anywhere => text.push('%'),
     }
 }
@@ -148,10 +150,26 @@ fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.trim_matches('/').split('/').filter(|segment| !segment.is_empty())
 }
 
-/// The hash under which an index finds the pages of a path and query on any host.
-pub(crate) fn url_hash(path: &str, query: Option<&str>) -> u64 {
+/// The hash of a host, by which an index knows its sites.
+pub(crate) fn host_hash(authority: &str) -> u64 {
+    hash::of(without_default_port(authority).as_bytes())
+}
+
+/// The hash of a host or, where there are tenants, of one of them.
+pub(crate) fn site_hash(authority: &str, tenant: Option<&str>) -> u64 {
+    let mut hasher = hash::hasher();
+    hash::segment(&mut hasher, authority.as_bytes());
+    match tenant {
+        None => hasher.write_usize(usize::MAX),
+        Some(tenant) => hash::segment(&mut hasher, tenant.as_bytes()),
+    }
+    hasher.finish()
+}
+
+/// The hash under which an index finds the pages of a path and query on a site.
+pub(crate) fn url_hash(site: u64, path: &str, query: Option<&str>) -> u64 {
     if !path.contains('%') {
-        return hash_url(path.as_bytes(), query.map(str::as_bytes));
+        return hash_url(site, path.as_bytes(), query.map(str::as_bytes));
     }
     let mut text = String::new();
     for (n, segment) in path.split('/').enumerate() {
@@ -160,19 +178,40 @@ pub(crate) fn url_hash(path: &str, query: Option<&str>) -> u64 {
         }
         encode_path(&mut text, segment);
     }
-    hash_url(&decode(&text), query.map(str::as_bytes))
+    hash_url(site, &decode(&text), query.map(str::as_bytes))
 }
 
-/// The same hash, from the text of a `~url` tag. `None` for any other tag, and for one cut short.
-pub(crate) fn url_hash_of_tag(tag: &str) -> Option<u64> {
-    let mut parts = tag.strip_prefix("~url:")?.split(':').skip(1);
-    let path = decode(parts.next()?);
-    let query = parts.next().filter(|query| !query.is_empty()).map(decode);
-    (tag.len() < MAX_TAG_BYTES).then(|| hash_url(&path, query.as_deref()))
+/// A `~url` tag, read back.
+#[derive(Debug)]
+pub(crate) struct UrlTag {
+    /// The hash of its host; `None` for every host.
+    pub(crate) host: Option<u64>,
+    path: Vec<u8>,
+    query: Option<Vec<u8>>,
 }
 
-fn hash_url(path: &[u8], query: Option<&[u8]>) -> u64 {
+impl UrlTag {
+    /// `None` for any other tag, and for one cut short.
+    pub(crate) fn read(tag: &str) -> Option<Self> {
+        if tag.len() >= MAX_TAG_BYTES {
+            return None;
+        }
+        let mut parts = tag.strip_prefix("~url:")?.split(':');
+        let host = parts.next()?;
+        let host = (host != "%").then(|| hash::of(&decode(host)));
+        let path = decode(parts.next()?);
+        Some(Self { host, path, query: parts.next().filter(|query| !query.is_empty()).map(decode) })
+    }
+
+    /// The same as [`url_hash`] of its pages.
+    pub(crate) fn hash(&self, site: u64) -> u64 {
+        hash_url(site, &self.path, self.query.as_deref())
+    }
+}
+
+fn hash_url(site: u64, path: &[u8], query: Option<&[u8]>) -> u64 {
     let mut hasher = hash::hasher();
+    hasher.write_u64(site);
     hash::segment(&mut hasher, path);
     match query {
         None => hasher.write_usize(usize::MAX),
@@ -224,13 +263,35 @@ mod tests {
         for (path, query) in
             [("/posts/1", None), ("/a%20b/%C3%B6", Some("x=%41")), ("/a%2fb", None), ("/", None)]
         {
-            let page = url_hash(path, query);
-            for at in [At::Anywhere, At::Host("h:1")] {
-                assert_eq!(url_hash_of_tag(url(at, path, query).as_str()), Some(page), "{path}");
+            let page = url_hash(7, path, query);
+            for (at, host) in [(At::Anywhere, None), (At::Host("h:1"), Some(host_hash("h:1")))] {
+                let read = UrlTag::read(url(at, path, query).as_str()).unwrap();
+                assert_eq!((read.hash(7), read.host), (page, host), "{path}");
+                assert_ne!(read.hash(8), page);
             }
         }
-        assert_eq!(url_hash_of_tag(url(At::Anywhere, "/a", Some("")).as_str()), Some(url_hash("/a", None)));
-        assert_eq!(url_hash_of_tag("~path:h:a"), None);
+        let read = |tag: &Tag| UrlTag::read(tag.as_str());
+        assert_eq!(read(&url(At::Anywhere, "/a", Some(""))).unwrap().hash(7), url_hash(7, "/a", None));
+        assert!(read(&url(At::Anywhere, &"/a".repeat(200), None)).is_none(), "cut short");
+        assert!(read(&prefix(At::Host("h"), "/a")).is_none());
+    }
+
+    #[test]
+    fn b07_a_host_is_tagged_without_the_default_port_of_either_scheme() {
+        for authority in ["h:443", "h:80"] {
+            assert_eq!(host(authority), host("h"));
+            assert_eq!(prefix(At::Host(authority), "/a"), prefix(At::Host("h"), "/a"));
+            assert_eq!(url(At::Host(authority), "/a", Some("b")), url(At::Host("h"), "/a", Some("b")));
+            assert_eq!(host_hash(authority), host_hash("h"));
+        }
+        assert_eq!(host("[::1]:443"), host("[::1]"));
+        for authority in ["h:8443", "h:8080", "[::443]"] {
+            assert_ne!(host(authority), host("h"));
+        }
+        assert_eq!(
+            UrlTag::read(url(At::Host("h:443"), "/", None).as_str()).unwrap().host,
+            Some(host_hash("h"))
+        );
     }
 
     #[test]

@@ -10,11 +10,15 @@ use http::header::{HOST, HeaderName, HeaderValue};
 use http::{Request, Uri};
 use sha2::{Digest, Sha256};
 
-use super::authority::Scheme;
+use super::authority::{HostUse, Scheme};
 use super::implicit;
 use super::tag::TagId;
 use super::written::{dimensions, put, put_optional, strip, strip_optional, url_of};
+use crate::clock::Moment;
 use crate::hash;
+
+/// The most bytes of a tenant.
+const MAX_TENANT_BYTES: usize = 256;
 
 /// Who may see a page: everybody, or those whom the policy's `draft` predicate let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -41,6 +45,8 @@ pub struct Scope {
     pub audience: Audience,
     /// The headers whose values are part of the key, in the policy's order.
     pub vary: Box<[HeaderName]>,
+    /// When the host was last used, where the number of hosts is bounded.
+    host: Option<Arc<HostUse>>,
     /// The implicit tags of all its pages, once needed.
     ids: OnceLock<Box<[TagId]>>,
 }
@@ -55,6 +61,35 @@ impl Scope {
             tags.extend(build.map(implicit::build));
             tags.iter().map(|tag| TagId::of(tag.as_str())).collect()
         })
+    }
+
+    pub(crate) fn with_host(self, host: Option<Arc<HostUse>>) -> Self {
+        Self { host, ..self }
+    }
+
+    pub(crate) fn host(&self) -> Option<&Arc<HostUse>> {
+        self.host.as_ref()
+    }
+
+    /// Remembers that its host is in use.
+    #[inline]
+    pub(crate) fn touch(&self, now: Moment) {
+        if let Some(host) = &self.host {
+            host.touch(now);
+        }
+    }
+
+    /// Whether another host took the place of its own.
+    #[inline]
+    pub(crate) fn is_displaced(&self) -> bool {
+        self.host.as_ref().is_some_and(|host| host.is_displaced())
+    }
+
+    /// How many bytes of text it holds. Each page and each row counts them as its own: a stranger who chooses
+    /// hosts makes a scope a page.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        self.authority.len() + self.route.len() + self.tenant.as_deref().map_or(0, str::len)
     }
 
     fn parts(&self) -> (Scheme, &str, &str, Option<&str>, Audience, &[HeaderName]) {
@@ -121,9 +156,13 @@ impl KeyRef<'_> {
         hasher.finish()
     }
 
-    /// How many bytes the key has once written down, for the bound on keys.
+    /// How many bytes the key has once written down, for the bound on keys. With an over-long tenant more than
+    /// any bound: each tenant is a scope of its own, of which few can be shared.
     #[must_use]
     pub fn len_bytes(&self) -> usize {
+        if self.tenant.is_some_and(|tenant| tenant.len() > MAX_TENANT_BYTES) {
+            return usize::MAX;
+        }
         let dimensions: usize = self.dimensions.iter().flatten().map(|value| value.len() + 3).sum();
         self.authority.len()
             + self.route.len()
@@ -175,6 +214,7 @@ impl KeyRef<'_> {
             tenant: self.tenant.map(Into::into),
             audience: self.audience,
             vary: self.vary.into(),
+            host: None,
             ids: OnceLock::new(),
         }
     }
@@ -431,6 +471,25 @@ mod tests {
             prop_assert_eq!(key.dimensions(), a.5.iter().map(Option::as_deref).collect::<Vec<_>>());
             let again = CacheKey::from_parts(Arc::clone(key.scope()), Bytes::copy_from_slice(key.tail()));
             prop_assert_eq!(again, Some(key));
+        }
+    }
+
+    #[test]
+    fn p15_an_over_long_tenant_makes_the_key_too_long() {
+        for (len, is_too_long) in [(256, false), (257, true)] {
+            let tenant = "t".repeat(len);
+            let key = KeyRef {
+                scheme: Scheme::Http,
+                authority: "h",
+                route: "/",
+                tenant: Some(&tenant),
+                audience: Audience::Public,
+                vary: &[],
+                path: "/",
+                query: None,
+                dimensions: &[],
+            };
+            assert_eq!(key.len_bytes() == usize::MAX, is_too_long, "{len}");
         }
     }
 

@@ -51,6 +51,8 @@ pub struct Page {
     tags_end: u32,
     ids_end: u32,
     body_start: u32,
+    /// What the head takes if it was made for this page; zero if others had it already.
+    head_bytes: u32,
 }
 
 impl Page {
@@ -95,7 +97,28 @@ impl Page {
         });
         let (own, scope) = (own.collect(), Arc::clone(key.scope()));
         let (verified, hits) = (AtomicU64::new(0), AtomicU32::new(0));
-        Self { scope, head, buffer, own, birth, verified, hits, tail_end, tags_end, ids_end, body_start }
+        let head_bytes = 0;
+        Self {
+            scope,
+            head,
+            buffer,
+            own,
+            birth,
+            verified,
+            hits,
+            tail_end,
+            tags_end,
+            ids_end,
+            body_start,
+            head_bytes,
+        }
+    }
+
+    /// Counts the head as the page's own: nobody had one like it before.
+    #[must_use]
+    pub fn paying_for_head(mut self) -> Self {
+        self.head_bytes = u32::try_from(self.head.weight_bytes()).unwrap_or(u32::MAX);
+        self
     }
 
     /// Whether this is the page of that key, part by part.
@@ -161,10 +184,11 @@ impl Page {
         self.buffer.slice(self.body_start as usize..)
     }
 
-    /// How many bytes of memory the page holds, for the bound on bytes.
+    /// How many bytes of memory the page holds, for the bound on bytes. The same for as long as it lives.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
-        size_of::<Self>() + self.buffer.len() + size_of_val(&*self.own) + OVERHEAD_BYTES
+        let texts = self.buffer.len() + self.scope.text_bytes() + self.head_bytes as usize;
+        size_of::<Self>() + texts + size_of_val(&*self.own) + OVERHEAD_BYTES
     }
 
     /// Judges the page by marks that were read after `applied` was.
@@ -299,5 +323,15 @@ impl fmt::Debug for Page {
             .field("seq", &self.birth.snapshot.seq)
             .field("bytes", &self.buffer.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_the_size_that_the_memory_bench_was_run_with() {
+        assert_eq!(size_of::<Page>(), 128);
     }
 }

@@ -1,19 +1,20 @@
 //! The queue of one process.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::{Claim, Finished, Job, Pushed, Queue};
+use crate::clock::Moment;
 use crate::error::Result;
 use crate::model::key::CacheKey;
 use crate::sync::{Mutex, lock};
 
 #[derive(Debug)]
 enum State {
-    Ready { not_before: SystemTime },
-    Leased { token: u64, until: SystemTime },
+    Ready { not_before: Moment },
+    Leased { token: u64, until: Moment },
 }
 
 #[derive(Debug)]
@@ -77,13 +78,13 @@ impl Queue for MemoryQueue {
         if jobs.entries.len() >= self.most_jobs {
             return Ok(Pushed::Full);
         }
-        let state = State::Ready { not_before: SystemTime::UNIX_EPOCH };
+        let state = State::Ready { not_before: Moment::default() };
         jobs.order.push_back(job.key.clone());
         jobs.entries.insert(job.key, Entry { want: job.want, attempts: 0, state });
         Ok(Pushed::Queued)
     }
 
-    async fn claim(&self, limit: usize, lease: Duration, now: SystemTime) -> Result<Vec<Claim>> {
+    async fn claim(&self, limit: usize, lease: Duration, now: Moment) -> Result<Vec<Claim>> {
         let mut guard = lock(&self.jobs);
         let jobs = &mut *guard;
         let mut claims = Vec::new();
@@ -99,7 +100,7 @@ impl Queue for MemoryQueue {
             };
             if ready {
                 jobs.tokens += 1;
-                entry.state = State::Leased { token: jobs.tokens, until: now + lease };
+                entry.state = State::Leased { token: jobs.tokens, until: now.after(lease) };
                 let job = Job { key: key.clone(), want: entry.want };
                 claims.push(Claim { job, attempts: entry.attempts, token: jobs.tokens });
             }
@@ -115,7 +116,7 @@ impl Queue for MemoryQueue {
             *entry = Entry {
                 want: entry.want,
                 attempts: 0,
-                state: State::Ready { not_before: SystemTime::UNIX_EPOCH },
+                state: State::Ready { not_before: Moment::default() },
             };
             return Ok(Finished::Again);
         }
@@ -123,7 +124,7 @@ impl Queue for MemoryQueue {
         Ok(Finished::Done)
     }
 
-    async fn retry(&self, claim: Claim, not_before: SystemTime) -> Result<()> {
+    async fn retry(&self, claim: Claim, not_before: Moment) -> Result<()> {
         if let Some(entry) = lock(&self.jobs).held(&claim) {
             entry.attempts += 1;
             entry.state = State::Ready { not_before };

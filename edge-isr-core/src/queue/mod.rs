@@ -1,10 +1,11 @@
 //! What waits to be rendered again.
 
 use std::fmt::Debug;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::clock::Moment;
 use crate::error::Result;
 use crate::model::key::CacheKey;
 
@@ -55,7 +56,9 @@ pub enum Finished {
     Lost,
 }
 
-/// Keeps jobs until they are done. Time comes in as a value.
+/// Keeps jobs until they are done. Time comes in as a value, a [`Moment`] of this process, so that a time of day
+/// that is set back holds no job. A queue that several hosts share has no such moments in common: it goes by its
+/// own server's clock, and takes of a moment only how far it is from the latest `now`.
 ///
 /// # Contract
 ///
@@ -83,7 +86,7 @@ pub trait Queue: Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// When the queue can't be reached.
-    async fn claim(&self, limit: usize, lease: Duration, now: SystemTime) -> Result<Vec<Claim>>;
+    async fn claim(&self, limit: usize, lease: Duration, now: Moment) -> Result<Vec<Claim>>;
 
     /// Ends a claim with the snapshot the render used.
     ///
@@ -97,7 +100,7 @@ pub trait Queue: Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// When the queue can't be reached.
-    async fn retry(&self, claim: Claim, not_before: SystemTime) -> Result<()>;
+    async fn retry(&self, claim: Claim, not_before: Moment) -> Result<()>;
 
     /// Gives up a job.
     ///

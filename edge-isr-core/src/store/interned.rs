@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Weak};
 
+use crate::model::authority::HostUse;
 use crate::model::head::{Head, HeadParts};
 use crate::model::key::{KeyRef, Scope};
 use crate::sync::{Mutex, lock};
@@ -20,20 +21,21 @@ impl<K: Eq + Hash, V> Shared<K, V> {
         Self { most, known: Mutex::new(HashMap::new()) }
     }
 
-    fn get_or(&self, key: K, make: impl FnOnce(&K) -> V) -> Arc<V> {
+    /// The value of a key if there is one that `is_good`, else a new one; whether it was new.
+    fn get_or(&self, key: K, is_good: impl Fn(&V) -> bool, make: impl FnOnce(&K) -> V) -> (Arc<V>, bool) {
         let mut known = lock(&self.known);
-        if let Some(shared) = known.get(&key).and_then(Weak::upgrade) {
-            return shared;
+        if let Some(shared) = known.get(&key).and_then(Weak::upgrade).filter(|shared| is_good(shared)) {
+            return (shared, false);
         }
         let shared = Arc::new(make(&key));
         if known.len() >= self.most {
             known.retain(|_, value| value.strong_count() > 0);
         }
         // At the bound a value stays private to its page: correct, only larger.
-        if known.len() < self.most {
+        if known.len() < self.most || known.contains_key(&key) {
             known.insert(key, Arc::downgrade(&shared));
         }
-        shared
+        (shared, true)
     }
 }
 
@@ -51,7 +53,18 @@ impl Scopes {
     /// The scope of a key.
     #[must_use]
     pub fn of(&self, key: &KeyRef<'_>) -> Arc<Scope> {
-        self.0.get_or(key.scope(), Scope::clone)
+        self.on(key, None)
+    }
+
+    /// The scope of a key on a host whose use is watched. One from before the host lost its place and came
+    /// back is not it: its pages went with the place.
+    pub(crate) fn on(&self, key: &KeyRef<'_>, host: Option<&Arc<HostUse>>) -> Arc<Scope> {
+        let is_good = |scope: &Scope| match (scope.host(), host) {
+            (Some(known), Some(host)) => Arc::ptr_eq(known, host),
+            (known, host) => known.is_none() && host.is_none(),
+        };
+        let own = key.scope().with_host(host.map(Arc::clone));
+        self.0.get_or(own, is_good, Scope::clone).0
     }
 }
 
@@ -66,9 +79,9 @@ impl Heads {
         Self(Shared::new(most))
     }
 
-    /// The template for a head.
+    /// The template for a head, and whether it is new: then the page pays for it.
     #[must_use]
-    pub fn of(&self, parts: HeadParts) -> Arc<Head> {
-        self.0.get_or(parts.id(), |id| parts.build(id.clone()))
+    pub fn of(&self, parts: HeadParts) -> (Arc<Head>, bool) {
+        self.0.get_or(parts.id(), |_| true, |id| parts.build(id.clone()))
     }
 }

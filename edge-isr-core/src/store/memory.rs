@@ -61,18 +61,20 @@ impl MemoryPages {
         Self { cache, puts: (0..PUT_LOCKS).map(|_| Mutex::new(())).collect(), most_bytes }
     }
 
-    /// The page of a key. The full key is compared, so a collision of hashes is a miss.
+    /// The page of a key. The full key is compared, so a collision of hashes is a miss. So is a page whose host
+    /// has lost its place to another.
     #[must_use]
     #[inline]
     pub fn find(&self, key: &KeyRef<'_>) -> Option<Arc<Page>> {
-        self.cache.get(&key.hash()).filter(|page| page.is_of(key))
+        self.cache.get(&key.hash()).filter(|page| page.is_of(key) && !page.scope().is_displaced())
     }
 
     /// The page of a written key, without counting as a visit.
     #[must_use]
     pub fn peek(&self, key: &CacheKey) -> Option<Arc<Page>> {
         let page = self.cache.peek(&key.hash())?;
-        key.read(|key| page.is_of(key)).unwrap_or(false).then_some(page)
+        let is_it = key.read(|key| page.is_of(key)).unwrap_or(false) && !page.scope().is_displaced();
+        is_it.then_some(page)
     }
 
     /// Keeps a page, unless one from a later snapshot stands there.
