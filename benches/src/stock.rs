@@ -36,6 +36,8 @@ impl Stock {
     pub(crate) fn new(store_bytes: u64) -> Outcome<Self> {
         let mut limits = Limits::default();
         limits.store_bytes = store_bytes;
+        // Bounded by half of the store then, so that a million pages are all in the index.
+        limits.index_bytes = store_bytes;
         let isr = Isr::builder().limits(limits).build()?;
         Ok(Self { isr, runtime: tokio::runtime::Builder::new_current_thread().enable_time().build()? })
     }
