@@ -9,7 +9,7 @@ pub use edge_isr_core as core;
 pub use edge_isr_core::{
     BuildId, Builder, ConfigError, Connector, Cookies, Cursor, Empty, Error, Graph, Health, Isr, Limits,
     Loss, Mode, Note, Policy, Purge, PurgeLimits, PurgeState, Reason, Receipt, Result, Stats, Tag, TagError,
-    TagHeader, TagSet, Urls, WhenFull, tag,
+    TagHeader, TagSet, Urls, WhenFull, async_trait, tag,
 };
 pub use edge_isr_tower as tower;
 pub use edge_isr_tower::{Edge, IsrBody, IsrContext, PathTag, path_tag};

@@ -110,8 +110,8 @@ pub enum ConfigError {
         /// The route it was put on.
         route: String,
     },
-    /// An empty secret.
-    #[error("`{field}` is empty; give it at least {at_least} bytes")]
+    /// A secret that is empty or too short.
+    #[error("`{field}` is empty or too short; give it at least {at_least} bytes")]
     EmptySecret {
         /// The setting.
         field: &'static str,

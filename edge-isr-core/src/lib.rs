@@ -28,6 +28,8 @@ mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
+/// For implementing the ports: `#[async_trait] impl Connector for …`.
+pub use async_trait::async_trait;
 pub use connector::{Connector, Purge, PurgeLimits};
 pub use error::{BoxError, ConfigError, Error, Result};
 pub use graph::{Cursor, TagGraph};

@@ -461,3 +461,15 @@ async fn p15_listing_urls_for_a_purge_leaves_the_thread_to_others() {
     }
     assert!(turns > 10, "{turns}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn p22_a_hard_purge_comes_twice_without_a_worker_too() {
+    let recording = RecordingConnector::default();
+    let story = with(&recording, |builder| builder);
+    story.get("/pages/1").await;
+    story.invalidate(1, Mode::Hard).await;
+    assert_eq!(recording.seen().len(), 1, "at once");
+    story.isr.idle().await;
+    assert_eq!(recording.seen().len(), 2, "and again after the settle time");
+    assert!(story.isr.health().notes.iter().any(|note| note.subject == "worker"));
+}

@@ -12,12 +12,22 @@ const TOO_HEAVY: &[&str] = &[
     "reqwest",
     "hyper",
     "ureq",
+    "isahc",
+    "surf",
+    "awc",
+    "attohttpc",
+    "curl",
+    "fred",
     // TLS.
     "rustls",
     "native-tls",
     "openssl",
     "ring",
     "aws-lc",
+    "boring",
+    "mbedtls",
+    "schannel",
+    "security-framework",
 ];
 
 /// Every member takes its minimal Rust version and its lints from the root manifest.

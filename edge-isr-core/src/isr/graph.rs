@@ -113,7 +113,8 @@ impl Graph {
         self.apply(Ok(vec![implicit::route(pattern)]), mode)
     }
 
-    /// Invalidates the pages of a build, by the id that [`Builder::build_id`](super::Builder::build_id) named.
+    /// Invalidates the pages of a build, by the id that [`Builder::build_id`](super::Builder::build_id) named. Pages in
+    /// memory without a name for their build are gone with the process, and are not covered.
     ///
     /// # Errors
     ///

@@ -36,15 +36,19 @@ impl Isr {
         // Before anything is waited for: who asked may hang up, and the rest is done all the same.
         let is_swept = self.sweep(&tags, mode, seq, &purges);
         if !inner.connectors.is_empty() && (mode == Mode::Hard || !is_swept) {
-            if mode == Mode::Soft && !tags.is_empty() && !self.is_closing() {
+            if !is_swept && !tags.is_empty() && !self.is_closing() {
                 self.note(
                     Reason::PurgeFailed,
                     "worker",
-                    "no worker runs, so purges are sent before pages are rendered: spawn `isr.worker(app)`",
+                    "no worker runs, so purges do not wait for the new pages: spawn `isr.worker(app)`",
                 );
             }
-            // A hard one at once, and again by the worker once the new pages are stored.
-            self.purge_now(tags, mode, &purges).await;
+            // A hard one at once, and again: by the worker once the new pages are stored, or after a while.
+            let again = mode == Mode::Hard && !is_swept && !tags.is_empty();
+            self.purge_now(tags.clone(), mode, &purges).await;
+            if again {
+                self.purge_again(tags, purges.clone());
+            }
         }
         Receipt::new(snapshot, urls, purges, inner.signer.cookie(snapshot, inner.clock.wall()))
     }
@@ -86,6 +90,25 @@ impl Isr {
         for connector in &self.0.connectors {
             purges.set_pending(connector.name(), PurgeState::Failed("it was broken off".to_owned()));
         }
+    }
+
+    /// The second purge of a hard invalidation where no worker runs, for what was in flight at the first.
+    fn purge_again(&self, tags: Vec<Tag>, purges: Purges) {
+        let (isr, busy) = (self.clone(), self.0.busy.begin());
+        tokio::spawn(async move {
+            let _busy = busy;
+            let (listed, told) = (Listed::default(), [purges]);
+            let telling =
+                Telling { tags: &tags, mode: Mode::Hard, listed: &listed, purges: &told, is_first: false };
+            let purge = async {
+                tokio::time::sleep(isr.0.limits.settle).await;
+                isr.purge(&telling).await;
+            };
+            tokio::select! {
+                () = purge => {}
+                () = isr.aborted() => {}
+            }
+        });
     }
 
     pub(crate) fn members(&self, tag: &Tag, after: Option<Cursor>, limit: usize) -> Members {

@@ -183,7 +183,12 @@ impl Worker {
                 }
             }
         }
-        // A queue that is full or gone leaves the page to its next visitor: it is marked, so nothing is lost.
+        if matches!(pushed, Ok(Pushed::Full) | Err(_)) {
+            // The page is left to its next visitor: it is marked, so nothing is lost.
+            let advice =
+                "raise `limits.jobs`, or look after the queue; pages are rendered for their next visitors";
+            self.isr.note(Reason::QueueFull, "queue", advice);
+        }
     }
 
     /// Another worker may have taken a job of ours, and be done with it or have given it up: then it is queued

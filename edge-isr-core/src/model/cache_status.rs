@@ -112,7 +112,8 @@ impl CacheStatus<'_> {
 pub fn is_ours(headers: &HeaderMap, name: &str) -> bool {
     let Some(last) = headers.get_all(CACHE_STATUS).iter().next_back() else { return false };
     let Ok(text) = last.to_str() else { return false };
-    // Ours is a line of its own or follows what nearer caches said, and always has parameters.
+    // Only ever asked about answers that were just written by us or passed us by; no parser is needed to
+    // recognize our own spelling. Ours is a line of its own or follows what nearer caches said, and always has parameters.
     let member = text.rsplit(", ").next().unwrap_or(text);
     member.strip_prefix(name).is_some_and(|rest| rest.starts_with(';'))
 }
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a31_debug_text_stays_inside_its_string() {
+    fn p31_debug_text_stays_inside_its_string() {
         let status = CacheStatus { key: Some("/a\"; hit, evil"), ..CacheStatus::default() };
         assert_eq!(status.to_value("c"), r#"c;hit;key="/a\"; hit, evil""#);
     }

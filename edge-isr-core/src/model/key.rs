@@ -229,6 +229,8 @@ impl KeyRef<'_> {
 
 /// A key written down: injective, since every part is preceded by its length or its presence.
 ///
+/// The build id is part of [`digest`](Self::digest), the name outside the process; inside, all pages are of one build.
+///
 /// Follows RFC 9111 §2 (cache key) with the matched route pattern, the tenant and the audience added, so that
 /// one route's fill can't stand under another's key.
 #[derive(Clone)]

@@ -7,7 +7,9 @@ use std::time::Duration;
 use http::{StatusCode, request};
 
 use super::lifetime::Lifetime;
-use super::rules::{check_parameter, check_status, check_vary, unique, zero};
+use super::rules::{
+    MAX_SECONDS, check_name, check_parameter, check_seconds, check_status, check_vary, unique, zero,
+};
 use super::verdict::Loss;
 use crate::error::ConfigError;
 
@@ -226,9 +228,10 @@ impl Policy {
             ("policy.stale_if_error", self.if_error),
         ];
         for (field, window) in [("policy.s_maxage", Some(self.s_maxage))].into_iter().chain(windows) {
-            if window.is_some_and(|window| window.is_zero()) {
-                return Err(zero(field, "more than zero; leave it out for none"));
-            }
+            window.map_or(Ok(()), |window| check_seconds(field, window))?;
+        }
+        if self.browser_max_age > MAX_SECONDS {
+            check_seconds("policy.browser_max_age", self.browser_max_age)?;
         }
         if self.max_body_bytes == Some(0) {
             return Err(zero("policy.max_body_bytes", "at least 1"));
@@ -242,6 +245,13 @@ impl Policy {
             check_parameter(name)?;
         }
         unique("policy.query", &query)?;
+        for (name, _) in &self.variants {
+            check_name("policy.variant", name)?;
+        }
+        if let Cookies::BypassOn(names) = &self.cookies {
+            names.iter().try_for_each(|name| check_name("policy.cookies", name))?;
+            unique("policy.cookies", names)?;
+        }
         unique("policy.variant", self.variants.iter().map(|(name, _)| name))?;
         unique(
             "policy.status",
@@ -306,6 +316,12 @@ mod tests {
                 "policy.status",
             ),
             (Policy::new().max_body_bytes(0), "policy.max_body_bytes"),
+            (Policy::new().s_maxage(Duration::from_millis(999)), "policy.s_maxage"),
+            (Policy::new().browser_max_age(Duration::MAX), "policy.browser_max_age"),
+            (Policy::new().cookies(Cookies::bypass_on(["a b"])), "policy.cookies"),
+            (Policy::new().cookies(Cookies::bypass_on([""])), "policy.cookies"),
+            (Policy::new().cookies(Cookies::bypass_on(["a", "a"])), "policy.cookies"),
+            (Policy::new().variant("", |_| None), "policy.variant"),
         ];
         for (policy, field) in refused {
             let message = policy.check().unwrap_err().to_string();

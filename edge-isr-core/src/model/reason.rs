@@ -129,12 +129,14 @@ reasons! {
     VariantLimit = "variant-limit",
     /// Not stored: the store refused it for its size.
     StoreRefused = "store-refused",
-    /// A further host took the place of the least recently used one.
+    /// A further host took the place of an idle one, or found none idle and is served without being stored.
     HostLimit = "host-limit",
     /// No layer took the worker's request for a page.
     RefillUnreached = "refill-unreached",
     /// A worker's render did not succeed.
     RefillFailed = "refill-failed",
+    /// The queue took no job: a page is rendered for its next visitor instead of before anyone asks.
+    QueueFull = "queue-full",
     /// A connector did not confirm a purge.
     PurgeFailed = "purge-failed",
     /// The index dropped a page for want of room: lists of URLs are incomplete for a while.

@@ -73,6 +73,27 @@ impl fmt::Debug for Rules {
     }
 }
 
+/// The longest lifetime: what receivers of `max-age` must be able to take (RFC 9111 §1.2.2).
+pub(super) const MAX_SECONDS: Duration = Duration::from_secs(i32::MAX as u64);
+
+/// Lifetimes leave in whole seconds.
+pub(super) fn check_seconds(field: &'static str, window: Duration) -> Result<(), ConfigError> {
+    if (Duration::from_secs(1)..=MAX_SECONDS).contains(&window) {
+        return Ok(());
+    }
+    let bound = "at least 1 s and at most 2147483647 s; leave it out for none";
+    Err(ConfigError::OutOfBounds { field, value: format!("{window:?}"), bound })
+}
+
+/// A cookie's or a variant's name: a token, or it would never match anything.
+pub(super) fn check_name(field: &'static str, name: &str) -> Result<(), ConfigError> {
+    let is_token = |byte: u8| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&byte);
+    if !name.is_empty() && name.bytes().all(is_token) {
+        return Ok(());
+    }
+    Err(malformed(field, name, "it must be a token: letters, digits and `-_.` for example"))
+}
+
 pub(super) fn zero(field: &'static str, bound: &'static str) -> ConfigError {
     ConfigError::OutOfBounds { field, value: "0".to_owned(), bound }
 }
@@ -83,9 +104,7 @@ fn malformed(field: &'static str, value: &str, reason: &str) -> ConfigError {
 
 /// P26: answers that say something about the request or the moment, not about the page, are never stored.
 pub(super) fn check_status(status: StatusCode, fresh: Duration) -> Result<(), ConfigError> {
-    if fresh.is_zero() {
-        return Err(zero("policy.status", "a lifetime of more than zero"));
-    }
+    check_seconds("policy.status", fresh)?;
     match status.as_u16() {
         203 | 300..=303 | 307 | 308 | 404 | 410 | 451 => Ok(()),
         _ => Err(malformed(
