@@ -1,7 +1,7 @@
 //! Writes `Cache-Status` (RFC 9211) through `sfv`, never by hand.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use sfv::{Integer, ItemSerializer, KeyRef, StringRef, TokenRef};
+use sfv::{BareItem, Integer, ItemSerializer, KeyRef, List, ListEntry, Parser, StringRef, TokenRef};
 
 use super::reason::Reason;
 
@@ -108,14 +108,14 @@ impl CacheStatus<'_> {
 }
 
 /// Whether the last member of the answer's `Cache-Status` is this cache's: whether the answer is ours.
+///
+/// A field that can't be read may well end in ours: nearer caches put there what they like.
 #[must_use]
 pub fn is_ours(headers: &HeaderMap, name: &str) -> bool {
     let Some(last) = headers.get_all(CACHE_STATUS).iter().next_back() else { return false };
-    let Ok(text) = last.to_str() else { return false };
-    // Only ever asked about answers that were just written by us or passed us by; no parser is needed to
-    // recognize our own spelling. Ours is a line of its own or follows what nearer caches said, and always has parameters.
-    let member = text.rsplit(", ").next().unwrap_or(text);
-    member.strip_prefix(name).is_some_and(|rest| rest.starts_with(';'))
+    let Ok(members) = Parser::new(last.as_bytes()).parse::<List>() else { return true };
+    let Some(ListEntry::Item(item)) = members.last() else { return false };
+    matches!(&item.bare_item, BareItem::Token(token) if token.as_str() == name)
 }
 
 #[cfg(test)]
@@ -151,6 +151,12 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(CACHE_STATUS, HeaderValue::from_static("inner;fwd=miss, edge-isr;hit"));
         assert!(is_ours(&headers, "edge-isr"));
+        headers.append(CACHE_STATUS, HeaderValue::from_static("inner;hit,edge-isr;hit"));
+        assert!(is_ours(&headers, "edge-isr"));
+        headers.append(CACHE_STATUS, HeaderValue::from_static("inner;detail=\", edge-isr;hit\""));
+        assert!(!is_ours(&headers, "edge-isr"));
+        headers.append(CACHE_STATUS, HeaderValue::from_static("\"broken, edge-isr;hit"));
+        assert!(is_ours(&headers, "edge-isr"), "in doubt it is taken back");
         headers.append(CACHE_STATUS, HeaderValue::from_static("edge-isr2;hit"));
         assert!(!is_ours(&headers, "edge-isr"));
     }
