@@ -284,7 +284,9 @@ impl Index {
     }
 
     fn of_url(&self, hash: u64) -> impl Iterator<Item = (u32, &Row)> {
-        self.by_url.iter_hash(hash).filter_map(|&at| Some((at, self.rows.get(at as usize)?.as_ref()?)))
+        let row = |at: u32| Some((at, self.rows.get(at as usize)?.as_ref()?));
+        // The table also gives rows whose hash merely looks alike.
+        self.by_url.iter_hash(hash).filter_map(move |&at| row(at)).filter(move |(_, row)| row.hash() == hash)
     }
 
     /// One page of the carriers of a tag and of what is below it.
@@ -446,8 +448,7 @@ mod tests {
         for n in 0..1_000 {
             let key = on(&format!("h{n}"), "/", None, &[]);
             index.bind(&key, &tags(&[]), at(0), at(60));
-            // The table may add one whose hash merely looks alike.
-            assert!(index.of_url(url_hash(&key)).count() < 9);
+            assert_eq!(index.of_url(url_hash(&key)).count(), 1);
             assert_eq!(index.members(&url(implicit::At::Host("h0")), None, 9).keys.len(), 1);
             if n < 5 {
                 let all = index.members(&url(implicit::At::Anywhere), None, 9);
