@@ -44,11 +44,10 @@ impl Isr {
                 );
             }
             // A hard one at once, and again: by the worker once the new pages are stored, or after a while.
-            let again = mode == Mode::Hard && !is_swept && !tags.is_empty();
-            self.purge_now(tags.clone(), mode, &purges).await;
-            if again {
-                self.purge_again(tags, purges.clone());
+            if mode == Mode::Hard && !is_swept && !tags.is_empty() {
+                self.purge_again(tags.clone(), purges.clone());
             }
+            self.purge_now(tags, mode, &purges).await;
         }
         Receipt::new(snapshot, urls, purges, inner.signer.cookie(snapshot, inner.clock.wall()))
     }
