@@ -9,11 +9,9 @@ use crate::model::key::CacheKey;
 use crate::model::snapshot::{Marks, Mode, Snapshot};
 use crate::model::tag::{Tag, TagSet};
 
-mod carriers;
 mod index;
 mod ledger;
 mod memory;
-mod sites;
 
 pub use index::Index;
 pub use ledger::{Bump, Ledger};
