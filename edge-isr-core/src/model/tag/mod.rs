@@ -3,8 +3,16 @@
 use std::fmt::{self, Display};
 use std::sync::Arc;
 
-use super::fold::{fold_encoded, fold_segment, fold_segments, shorten, shorten_segment, shorten_segments};
 use crate::hash;
+use crate::model::fold::{
+    fold_encoded, fold_segment, fold_segments, shorten, shorten_segment, shorten_segments,
+};
+
+mod set;
+#[cfg(test)]
+mod tests;
+
+pub use set::TagSet;
 
 /// The most bytes a tag may have.
 pub const MAX_TAG_BYTES: usize = 256;
@@ -175,83 +183,6 @@ pub enum TagError {
     Reserved,
 }
 
-/// Sorted tags, each once.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct TagSet(Vec<Tag>);
-
-impl TagSet {
-    /// Adds a tag; says whether it was new.
-    pub fn insert(&mut self, tag: Tag) -> bool {
-        match self.0.binary_search(&tag) {
-            Ok(_) => false,
-            Err(at) => {
-                self.0.insert(at, tag);
-                true
-            }
-        }
-    }
-
-    /// How many tags there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The tags in order.
-    pub fn iter(&self) -> std::slice::Iter<'_, Tag> {
-        self.0.iter()
-    }
-
-    /// The tags and everything that covers them, each once, in no particular order: what a page that
-    /// carries this set is invalidated by, and what its tag header lists.
-    #[must_use]
-    pub fn with_ancestors(&self) -> Vec<&str> {
-        let mut all: Vec<&str> =
-            self.0.iter().flat_map(|tag| tag.ancestors().chain([tag.as_str()])).collect();
-        all.sort_unstable();
-        all.dedup();
-        all
-    }
-}
-
-impl fmt::Debug for TagSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(&self.0).finish()
-    }
-}
-
-impl FromIterator<Tag> for TagSet {
-    fn from_iter<I: IntoIterator<Item = Tag>>(tags: I) -> Self {
-        let mut tags: Vec<Tag> = tags.into_iter().collect();
-        tags.sort_unstable();
-        tags.dedup();
-        Self(tags)
-    }
-}
-
-impl Extend<Tag> for TagSet {
-    fn extend<I: IntoIterator<Item = Tag>>(&mut self, tags: I) {
-        for tag in tags {
-            self.insert(tag);
-        }
-    }
-}
-
-impl<'a> IntoIterator for &'a TagSet {
-    type Item = &'a Tag;
-    type IntoIter = std::slice::Iter<'a, Tag>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
-    }
-}
-
 /// A tag inside the process: a keyed hash of its text. Two tags that share one are invalidated together,
 /// which is safe and, at 64 bits, does not happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -262,81 +193,5 @@ impl TagId {
     #[must_use]
     pub fn of(text: &str) -> Self {
         Self(hash::of(text.as_bytes()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tag_folds_case_and_encodes_everything_else() {
-        for (namespace, id, text) in [
-            ("post", "42", "post:42"),
-            ("Post", "ABC", "post:abc"),
-            ("post", "a b,c", "post:a%20b%2cc"),
-            ("post", "", "post:%"),
-            ("~all", "1", "%7eall:1"),
-            ("shop:post", "1:2", "shop:post:1%3a2"),
-            ("post", "a\r\nb\0", "post:a%0d%0ab%00"),
-            ("post", "100%", "post:100%25"),
-        ] {
-            assert_eq!(tag(namespace, id).as_str(), text);
-        }
-    }
-
-    #[test]
-    fn b01_parse_refuses_what_it_cannot_fold() {
-        for (text, error) in [
-            ("", TagError::Empty),
-            ("a::b", TagError::Empty),
-            ("a:", TagError::Empty),
-            ("a\nb", TagError::Control),
-            ("~all", TagError::Reserved),
-        ] {
-            assert_eq!(Tag::parse(text), Err(error), "{text:?}");
-        }
-        assert_eq!(Tag::parse(&"x".repeat(10_000_000)), Err(TagError::TooLong));
-    }
-
-    #[test]
-    fn over_long_ids_stay_different() {
-        let (a, b) = (tag("p", "x".repeat(999) + "a"), tag("p", "x".repeat(999) + "b"));
-        assert_ne!(a, b);
-        assert!(a.as_str().len() <= MAX_TAG_BYTES);
-        assert_eq!(Tag::parse(a.as_str()).as_ref(), Ok(&a));
-        let id = "y".repeat(99);
-        assert_eq!(Tag::parse(&format!("p:{id}")), Ok(tag("p", &id)), "written or read, it is one tag");
-    }
-
-    #[test]
-    fn p03_over_long_segments_lose_no_ancestor() {
-        let kanji = "\u{65e5}\u{672c}\u{8a9e}".repeat(20);
-        for name in [&*"x".repeat(250), &*kanji, &*format!("x{kanji}"), &*format!("xy{kanji}"), "short"] {
-            let (above, below) = (tag("category", name), Tag::join(["category", name, "list", name]));
-            assert!(below.ancestors().any(|one| one == above.as_str()), "{above} {below}");
-            assert!(below.as_str().len() <= MAX_TAG_BYTES);
-            for one in [&above, &below] {
-                assert_eq!(Tag::parse(one.as_str()).as_ref(), Ok(one), "a printed tag parses to itself");
-            }
-            for above in below.ancestors() {
-                assert_eq!(Tag::parse(above).unwrap().as_str(), above);
-            }
-        }
-        let many = Tag::join(vec![&*"x".repeat(99); 9]);
-        assert!(many.as_str().len() <= MAX_TAG_BYTES);
-        assert_eq!(Tag::parse(many.as_str()).as_ref(), Ok(&many));
-        let above = Tag::join(vec![&*"x".repeat(99); 2]);
-        assert!(many.ancestors().any(|one| one == above.as_str()));
-    }
-
-    #[test]
-    fn ancestors_end_at_segments() {
-        assert_eq!(tag("a:b", "c").ancestors().collect::<Vec<_>>(), ["a", "a:b"]);
-        assert_eq!(
-            Tag::reserved("~path:o:x:y".into()).ancestors().collect::<Vec<_>>(),
-            ["~path:o", "~path:o:x"]
-        );
-        assert_eq!(Tag::reserved("~all".into()).ancestors().count(), 0);
     }
 }
