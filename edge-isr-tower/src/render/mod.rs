@@ -9,24 +9,26 @@ use std::sync::Arc;
 use bytes::Bytes;
 use edge_isr_core::isr::admit::{Admitted, Sealed};
 use edge_isr_core::isr::flight::{Outcome, Permit};
-use edge_isr_core::model::key::CacheKey;
 use edge_isr_core::model::page::Page;
-use edge_isr_core::model::storable;
-use edge_isr_core::{BoxError, Isr, Reason, TagSet, WhenFull};
+use edge_isr_core::{BoxError, Reason, WhenFull};
 use futures_util::FutureExt;
 use http::header::HeaderMap;
-use http::uri::PathAndQuery;
-use http::{Extensions, Request, Response, Uri, request};
+use http::{Request, Response};
 use http_body::Body;
 use tokio::sync::oneshot;
 use tower::ServiceExt;
 use tower_service::Service;
 
+use self::collect::{Rendered, collect};
 use crate::body::{IsrBody, Rest};
 use crate::context::IsrContext;
 use crate::facts::RouteFacts;
-use crate::routes::Route;
 use crate::service::Shared;
+
+mod collect;
+mod order;
+
+pub(crate) use order::Order;
 
 /// What the leader gets.
 pub(crate) enum Led<B, E> {
@@ -43,71 +45,6 @@ pub(crate) enum Led<B, E> {
     Refused,
     /// Shut down.
     Abandoned,
-}
-
-/// What to render.
-#[derive(Debug)]
-pub(crate) struct Order {
-    pub(crate) key: CacheKey,
-    pub(crate) route: Arc<Route>,
-    /// The path as the inner service knows it; a nested router has cut off a part.
-    pub(crate) path: Box<str>,
-    /// The route's facts, and those of the visitor's extensions that the layer lets through.
-    pub(crate) extensions: Extensions,
-    /// The tags of the layer's templates.
-    pub(crate) tags: TagSet,
-    /// A parameter that a template names and the route lacks.
-    pub(crate) missing: Option<String>,
-    /// Whether something between the router and the layer changed the URI.
-    is_rewritten: bool,
-}
-
-impl Order {
-    pub(crate) fn new<F: RouteFacts, S>(
-        shared: &Shared<S, F>,
-        key: CacheKey,
-        route: &Arc<Route>,
-        parts: &request::Parts,
-    ) -> Self {
-        // As the key has it: the visitor's own URI may hold parameters that are not declared.
-        let uri = key.path_and_query().parse().unwrap_or_default();
-        let (mut extensions, params) = shared.facts_of(parts, &uri);
-        let (tags, missing) = route.tags.fill(&params);
-        F::take_over(&parts.extensions, &mut extensions);
-        extensions.extend(shared.let_through(&parts.extensions));
-        let path: Box<str> = parts.uri.path().into();
-        // A nested router cuts off the front, and leaves `/` of the whole; whoever changed more did it by
-        // something that is not in the key.
-        let is_rewritten = !key.path().ends_with(&*path) && &*path != "/";
-        let route = Arc::clone(route);
-        Self { key, route, path, extensions, tags, missing, is_rewritten }
-    }
-
-    /// Why the page must not be stored, whatever the handler says.
-    fn veto(&self, isr: &Isr) -> Option<Reason> {
-        if self.is_rewritten {
-            return Some(Reason::Rewritten);
-        }
-        self.missing.as_ref()?;
-        let advice = "the tag template names a parameter that this route lacks; its pages are not stored";
-        isr.note(Reason::TagParamMissing, &self.key.scope().route, advice);
-        Some(Reason::TagParamMissing)
-    }
-
-    /// The request the handler sees: what is in the key, and nothing else (P23).
-    fn request<B: Default>(&self, context: IsrContext) -> Option<Request<B>> {
-        let mut request = self.key.request()?.map(|()| B::default());
-        let target = match self.key.query() {
-            Some(query) => format!("{}?{query}", self.path),
-            None => self.path.to_string(),
-        };
-        // Origin form for all, so that HTTP/1 and HTTP/2 visitors can't make a difference.
-        *request.uri_mut() = Uri::from(PathAndQuery::try_from(target).ok()?);
-        let extensions = request.extensions_mut();
-        extensions.extend(self.extensions.clone());
-        extensions.insert(context);
-        Some(request)
-    }
 }
 
 /// Renders in a task of its own. What comes of it is shared through the permit, and told to the leader if
@@ -200,63 +137,6 @@ where
             Ok(Ok(Ok(rendered))) => rendered,
         };
     land(shared, permit, rendered, &context).await
-}
-
-/// An answer, as far as it was collected.
-enum Rendered<B> {
-    Complete { parts: http::response::Parts, body: Vec<Bytes>, route: Arc<Route> },
-    Vetoed { response: Response<IsrBody<B>>, reason: Reason },
-}
-
-async fn collect<B, E>(
-    answer: Result<Response<B>, E>,
-    route: &Arc<Route>,
-    cap: usize,
-) -> Result<Rendered<B>, E>
-where
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    let (parts, body) = answer?.into_parts();
-    match storable::head(&parts, &route.rules) {
-        Err(Reason::Status) if parts.status.is_server_error() => {}
-        // Nobody waits for a body that only one visitor gets.
-        Err(reason) => {
-            let response = Response::from_parts(parts, IsrBody::origin(body));
-            return Ok(Rendered::Vetoed { response, reason });
-        }
-        Ok(()) => {}
-    }
-    let cap = route.rules.max_body_bytes.unwrap_or(cap);
-    let mut body = Box::pin(body);
-    let mut frames = Vec::new();
-    let mut len = 0_usize;
-    let too_large = |len: usize, hint: u64| (len as u64).saturating_add(hint) > cap as u64;
-    while !too_large(len, body.size_hint().lower()) {
-        // hyper and others may not poll a body of known length to its end.
-        if body.is_end_stream() {
-            return Ok(Rendered::Complete { parts, body: frames, route: Arc::clone(route) });
-        }
-        match std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
-            None => return Ok(Rendered::Complete { parts, body: frames, route: Arc::clone(route) }),
-            Some(Ok(frame)) => {
-                // Trailers belong to the connection's answer, not to the page (RFC 9110 §6.5.1).
-                if let Ok(data) = frame.into_data() {
-                    len = len.saturating_add(data.len());
-                    frames.push(data);
-                }
-            }
-            Some(Err(error)) => {
-                let body = IsrBody::overflow(frames, Rest::Error(error.into()));
-                return Ok(Rendered::Vetoed {
-                    response: Response::from_parts(parts, body),
-                    reason: Reason::Truncated,
-                });
-            }
-        }
-    }
-    let body = IsrBody::overflow(frames, Rest::Body(body));
-    Ok(Rendered::Vetoed { response: Response::from_parts(parts, body), reason: Reason::TooLarge })
 }
 
 /// Seals, judges, stores and tells those who wait.

@@ -1,0 +1,78 @@
+//! What the doorman removes from requests, and what it takes back from answers.
+
+use edge_isr_core::model::cache_control;
+use edge_isr_core::model::cache_status::is_ours;
+use edge_isr_core::model::page::keep_private;
+use edge_isr_core::model::storable::is_targeted;
+use http::header::{CACHE_CONTROL, FORWARDED, HeaderMap, HeaderName, SET_COOKIE};
+
+/// Removes what only we may say, and what a client must not claim about itself: where it came from, which
+/// URL or method it really means.
+pub(crate) fn strip(headers: &mut HeaderMap, keep_forwarded: bool) {
+    // One look at each name; nearly always there is nothing to remove.
+    if !headers.keys().any(|name| is_forbidden(name, keep_forwarded)) {
+        return;
+    }
+    let forbidden: Vec<HeaderName> =
+        headers.keys().filter(|name| is_forbidden(name, keep_forwarded)).cloned().collect();
+    for name in forbidden {
+        headers.remove(name);
+    }
+}
+
+#[inline]
+fn is_forbidden(name: &HeaderName, keep_forwarded: bool) -> bool {
+    if *name == FORWARDED {
+        return !keep_forwarded;
+    }
+    // Header names are lower case.
+    let Some(rest) = name.as_str().strip_prefix("x-") else { return false };
+    match rest {
+        "original-url"
+        | "rewrite-url"
+        | "http-method-override"
+        | "http-method"
+        | "method-override"
+        | "original-host"
+        | "host" => true,
+        _ if rest.starts_with("edge-isr-") => true,
+        _ => !keep_forwarded && rest.starts_with("forwarded"),
+    }
+}
+
+/// Something outside the page's layer added a cookie or said `private`: then the answer is for one visitor,
+/// whatever the page said before.
+#[inline]
+pub(super) fn take_back(headers: &mut HeaderMap, name: &str) {
+    if !headers.contains_key(SET_COOKIE) && !says_private(headers) {
+        return;
+    }
+    if is_private_page(headers) {
+        return;
+    }
+    if is_ours(headers, name) {
+        keep_private(headers);
+    }
+}
+
+/// A page whose own layer keeps it from shared caches, as it is for computed dimensions: browsers may hold on
+/// to it and ask.
+fn is_private_page(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(CACHE_CONTROL).iter();
+    let ours = lines.next().is_some_and(|line| line.as_bytes().starts_with(b"private, max-age="));
+    ours && lines.next().is_none() && !headers.contains_key(SET_COOKIE) && !headers.keys().any(is_targeted)
+}
+
+#[inline]
+fn says_private(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(CACHE_CONTROL).iter();
+    match (lines.next(), lines.next()) {
+        (None, _) => false,
+        // A page's own line, as it nearly always is.
+        (Some(line), None) if line.as_bytes().starts_with(b"public, max-age=") => {
+            line.as_bytes().windows(7).skip(16).any(|part| part.eq_ignore_ascii_case(b"private"))
+                && cache_control::of(headers).private
+        }
+        _ => cache_control::of(headers).private,
+    }
+}

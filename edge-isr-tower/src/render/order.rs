@@ -1,0 +1,78 @@
+//! What to render: all that a handler is given, taken from the key and the route.
+
+use std::sync::Arc;
+
+use edge_isr_core::model::key::CacheKey;
+use edge_isr_core::{Isr, Reason, TagSet};
+use http::uri::PathAndQuery;
+use http::{Extensions, Request, Uri, request};
+
+use crate::context::IsrContext;
+use crate::facts::RouteFacts;
+use crate::routes::Route;
+use crate::service::Shared;
+
+/// What to render.
+#[derive(Debug)]
+pub(crate) struct Order {
+    pub(crate) key: CacheKey,
+    pub(crate) route: Arc<Route>,
+    /// The path as the inner service knows it; a nested router has cut off a part.
+    pub(crate) path: Box<str>,
+    /// The route's facts, and those of the visitor's extensions that the layer lets through.
+    pub(crate) extensions: Extensions,
+    /// The tags of the layer's templates.
+    pub(crate) tags: TagSet,
+    /// A parameter that a template names and the route lacks.
+    pub(crate) missing: Option<String>,
+    /// Whether something between the router and the layer changed the URI.
+    is_rewritten: bool,
+}
+
+impl Order {
+    pub(crate) fn new<F: RouteFacts, S>(
+        shared: &Shared<S, F>,
+        key: CacheKey,
+        route: &Arc<Route>,
+        parts: &request::Parts,
+    ) -> Self {
+        // As the key has it: the visitor's own URI may hold parameters that are not declared.
+        let uri = key.path_and_query().parse().unwrap_or_default();
+        let (mut extensions, params) = shared.facts_of(parts, &uri);
+        let (tags, missing) = route.tags.fill(&params);
+        F::take_over(&parts.extensions, &mut extensions);
+        extensions.extend(shared.let_through(&parts.extensions));
+        let path: Box<str> = parts.uri.path().into();
+        // A nested router cuts off the front, and leaves `/` of the whole; whoever changed more did it by
+        // something that is not in the key.
+        let is_rewritten = !key.path().ends_with(&*path) && &*path != "/";
+        let route = Arc::clone(route);
+        Self { key, route, path, extensions, tags, missing, is_rewritten }
+    }
+
+    /// Why the page must not be stored, whatever the handler says.
+    pub(super) fn veto(&self, isr: &Isr) -> Option<Reason> {
+        if self.is_rewritten {
+            return Some(Reason::Rewritten);
+        }
+        self.missing.as_ref()?;
+        let advice = "the tag template names a parameter that this route lacks; its pages are not stored";
+        isr.note(Reason::TagParamMissing, &self.key.scope().route, advice);
+        Some(Reason::TagParamMissing)
+    }
+
+    /// The request the handler sees: what is in the key, and nothing else (P23).
+    pub(super) fn request<B: Default>(&self, context: IsrContext) -> Option<Request<B>> {
+        let mut request = self.key.request()?.map(|()| B::default());
+        let target = match self.key.query() {
+            Some(query) => format!("{}?{query}", self.path),
+            None => self.path.to_string(),
+        };
+        // Origin form for all, so that HTTP/1 and HTTP/2 visitors can't make a difference.
+        *request.uri_mut() = Uri::from(PathAndQuery::try_from(target).ok()?);
+        let extensions = request.extensions_mut();
+        extensions.extend(self.extensions.clone());
+        extensions.insert(context);
+        Some(request)
+    }
+}
