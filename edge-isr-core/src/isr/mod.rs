@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use self::hits::Hits;
 use crate::clock::{Clock, Moment};
 use crate::connector::Connector;
 use crate::error::Result;
 use crate::graph::MemoryGraph;
-use crate::ladder::Hits;
 use crate::model::authority::Scheme;
 use crate::model::policy::Rules;
 use crate::model::reason::Reason;
@@ -29,6 +29,7 @@ pub mod fill;
 pub mod flight;
 mod graph;
 mod health;
+mod hits;
 mod hosts;
 mod invalidate;
 mod limits;
