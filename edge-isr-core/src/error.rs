@@ -26,6 +26,14 @@ pub enum Error {
         #[source]
         source: BoxError,
     },
+    /// The backend asks to be left alone for a while (429, or 503 with `Retry-After`). Repeating after it is safe.
+    #[error("{backend} asks to be called again in {} s", .retry_after.as_secs_f32())]
+    Throttled {
+        /// Which backend.
+        backend: &'static str,
+        /// How long it asks to be left alone (RFC 9110 §10.2.3).
+        retry_after: std::time::Duration,
+    },
     /// The backend or the rules refuse this, today and tomorrow: a person has to change something.
     #[error("{backend} rejected the operation")]
     Rejected {
@@ -57,7 +65,7 @@ impl Error {
     /// Whether the same call may succeed later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
+        matches!(self, Self::Unavailable { .. } | Self::Throttled { .. })
     }
 
     /// Whether the operation was applied on this node and journalled for the others, so that an
@@ -128,7 +136,9 @@ impl axum_core::response::IntoResponse for Error {
             Self::Unavailable { queued: true, .. } => {
                 "The change is saved; some pages may show it a little later."
             }
-            Self::Unavailable { .. } => "The page cache can't be reached; please try again.",
+            Self::Unavailable { .. } | Self::Throttled { .. } => {
+                "The page cache can't be reached; please try again."
+            }
             Self::Rejected { .. } | Self::Corrupt { .. } => "The page cache refused the change.",
         };
         (http::StatusCode::SERVICE_UNAVAILABLE, line).into_response()

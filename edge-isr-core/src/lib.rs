@@ -38,10 +38,11 @@ pub use isr::{
     BuildId, Builder, Graph, Health, Isr, Limits, Note, PurgeState, Receipt, Stats, Urls, WhenFull,
 };
 pub use model::policy::{Cookies, Empty, Policy};
+pub use model::rate::Rate;
 pub use model::reason::Reason;
 pub use model::snapshot::Mode;
 pub use model::tag::{Tag, TagError, TagSet, tag};
 pub use model::verdict::Loss;
 pub use origin::Origin;
-pub use queue::Queue;
+pub use queue::{Priority, Queue};
 pub use store::PageStore;

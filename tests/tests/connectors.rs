@@ -204,7 +204,8 @@ async fn p07_an_invalidation_that_was_never_polled_has_done_nothing() {
 
 #[tokio::test]
 async fn p22_a_connector_never_gets_more_than_its_limits_in_one_call() {
-    let recording = RecordingConnector::with_limits(PurgeLimits { tags: 2, urls: 3 });
+    let recording =
+        RecordingConnector::with_limits(PurgeLimits { tags: 2, urls: 3, ..PurgeLimits::default() });
     let story = with(&recording, |builder| builder);
     for id in 0..7 {
         story.get(&format!("/pages/{id}")).await;
@@ -226,7 +227,8 @@ async fn p22_a_connector_never_gets_more_than_its_limits_in_one_call() {
 #[tokio::test]
 async fn p22_a_cache_that_knows_no_tags_gets_urls_and_everything_where_the_list_is_not_whole() {
     for rows in [100, 4] {
-        let recording = RecordingConnector::with_limits(PurgeLimits { tags: 0, urls: 3 });
+        let recording =
+            RecordingConnector::with_limits(PurgeLimits { tags: 0, urls: 3, ..PurgeLimits::default() });
         let story = with(&recording, |builder| {
             let mut limits = Limits::default();
             limits.index_rows = rows;
@@ -257,7 +259,9 @@ async fn p22_a_cache_that_knows_no_tags_gets_urls_and_everything_where_the_list_
 #[tokio::test]
 async fn p22_what_can_be_said_neither_in_tags_nor_in_urls_is_purged_as_a_whole() {
     let everything = [Purge { mode: Mode::Hard, everything: true, ..Purge::default() }];
-    for (limits, by_tag) in [(PurgeLimits { tags: 0, urls: 0 }, true), (PurgeLimits::default(), false)] {
+    for (limits, by_tag) in
+        [(PurgeLimits { tags: 0, urls: 0, ..PurgeLimits::default() }, true), (PurgeLimits::default(), false)]
+    {
         let recording = RecordingConnector::with_limits(limits);
         let story = with(&recording, |builder| builder);
         story.get("/pages/1").await;
@@ -316,7 +320,8 @@ async fn p21_p22_at_shutdown_what_landed_is_purged_before_the_worker_returns() {
 #[tokio::test(start_paused = true)]
 async fn p22_a_url_whose_page_lost_the_tag_in_its_new_render_is_purged_too() {
     for mode in [Mode::Soft, Mode::Hard] {
-        let recording = RecordingConnector::with_limits(PurgeLimits { tags: 0, urls: 100 });
+        let recording =
+            RecordingConnector::with_limits(PurgeLimits { tags: 0, urls: 100, ..PurgeLimits::default() });
         let story = with(&recording, |builder| builder);
         let _worker = story.worker().await;
         story.page.tags([Tag::named("list")]);
@@ -337,7 +342,8 @@ async fn p22_a_url_whose_page_lost_the_tag_in_its_new_render_is_purged_too() {
 
 #[tokio::test]
 async fn p15_p22_of_more_urls_than_are_kept_everything_is_purged() {
-    let recording = RecordingConnector::with_limits(PurgeLimits { tags: 0, urls: 100 });
+    let recording =
+        RecordingConnector::with_limits(PurgeLimits { tags: 0, urls: 100, ..PurgeLimits::default() });
     let story = with(&recording, |builder| builder);
     story.page.tags([Tag::named("list")]);
     for id in 0..10_001 {
@@ -447,7 +453,8 @@ async fn p22_a_first_purge_that_ends_last_does_not_hide_what_the_second_said() {
 
 #[tokio::test]
 async fn p15_listing_urls_for_a_purge_leaves_the_thread_to_others() {
-    let recording = RecordingConnector::with_limits(PurgeLimits { tags: 0, urls: 100 });
+    let recording =
+        RecordingConnector::with_limits(PurgeLimits { tags: 0, urls: 100, ..PurgeLimits::default() });
     let story = with(&recording, |builder| builder);
     for id in 0..2_000 {
         story.get(&format!("/pages/{id}")).await;

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use crate::error::Result;
+use crate::model::rate::Rate;
 use crate::model::snapshot::Mode;
 use crate::model::tag::Tag;
 
@@ -21,19 +22,32 @@ pub struct Purge {
     pub everything: bool,
 }
 
-/// What a cache understands in one call; zero for not at all.
+/// What a cache understands, and how often it may be called. Asked for once, when the [`Isr`](crate::Isr) is built.
+///
+/// ```
+/// use edge_isr_core::{PurgeLimits, Rate};
+///
+/// // Five calls a minute, each of at most 30 tags, or of 30 URLs.
+/// let limits = PurgeLimits { tags: 30, urls: 30, rate: Some(Rate::per_minute(5)), ..PurgeLimits::default() };
+/// assert_eq!(limits.bytes, 16 << 10);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PurgeLimits {
-    /// The most tags in one call.
+    /// The most tags in one call; zero where it knows no tags.
     pub tags: usize,
-    /// The most URLs in one call.
+    /// The most URLs in one call; zero where it knows no URLs.
     pub urls: usize,
+    /// The most bytes that the tags or URLs of one call have together. One that alone has more is not sent:
+    /// everything is purged instead.
+    pub bytes: usize,
+    /// How often it may be called; `None` for as often as there is something to say.
+    pub rate: Option<Rate>,
 }
 
 impl Default for PurgeLimits {
-    /// 100 of each.
+    /// 100 tags or URLs, 16 KiB, no rate.
     fn default() -> Self {
-        Self { tags: 100, urls: 100 }
+        Self { tags: 100, urls: 100, bytes: 16 << 10, rate: None }
     }
 }
 
@@ -41,14 +55,27 @@ impl Default for PurgeLimits {
 ///
 /// # Contract
 ///
-/// 1. `ok_means_confirmed`: `Ok` only when the cache confirmed the whole call.
+/// 1. `ok_means_confirmed`: `Ok` only when the cache confirmed the whole call; a call that it did not confirm is an
+///    error, also when the cache confirmed a part.
 /// 2. `purges_repeat_safely`: the same purge may come twice, the second before the first is answered; hard ones
 ///    always do.
-/// 3. `limits_are_kept`: it is never given more than its limits say, and never what it does not understand.
+/// 3. `limits_are_possible`: they let at least something be said: a call takes at least one byte, and the rate at
+///    least one call.
+/// 4. `everything_is_understood`: whatever its limits are, it can purge everything.
+/// 5. `refusals_are_told_from_failures`: what it can never do is [`Error::Rejected`](crate::Error), what it may do
+///    later is `Unavailable`, or `Throttled` where the cache says when.
+///
+/// It is never given more than its limits say, and never what it does not understand. A call that fails for a
+/// while is repeated with growing delays; one that is rejected is repeated item by item, so that one bad item
+/// takes no other with it.
 ///
 /// # Cancellation
 ///
 /// A dropped call may or may not have reached the cache; it is repeated.
+///
+/// # Testing
+///
+/// `edge_isr_core::connector_contract!` of the feature `testing` turns each clause into a test of your connector.
 #[async_trait]
 pub trait Connector: Debug + Send + Sync + 'static {
     /// Its name in receipts and counters.
@@ -61,6 +88,6 @@ pub trait Connector: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// When the cache did not confirm.
+    /// When the cache did not confirm. [`Error::Throttled`](crate::Error) says when it may be asked again.
     async fn purge(&self, purge: &Purge) -> Result<()>;
 }

@@ -16,7 +16,7 @@ use crate::model::reason::Reason;
 use crate::model::snapshot::{Mode, Snapshot};
 use crate::model::verdict::{Staleness, Verdict};
 use crate::origin::{Origin, Refill, Refilled};
-use crate::queue::{Claim, Finished, Job, Pushed};
+use crate::queue::{Claim, Finished, Job, Pushed, Rank, Window};
 
 /// How many pages of a sweep are listed at a time.
 const BATCH: usize = 64;
@@ -173,7 +173,7 @@ impl Worker {
         if self.is_satisfied(&key, want) {
             return;
         }
-        let pushed = self.isr.0.queue.push(Job { key: key.clone(), want }).await;
+        let pushed = self.isr.0.queue.push(job(&key, want), Window::default(), self.isr.0.clock.now()).await;
         if matches!(pushed, Ok(Pushed::Queued | Pushed::Coalesced)) {
             let owners = self.waiting.entry(key).or_default();
             if !owners.contains(&id) {
@@ -198,7 +198,8 @@ impl Worker {
             let want =
                 owners.iter().filter_map(|id| self.underway.get(id)).map(|underway| underway.sweep.seq).max();
             let Some(want) = want else { continue };
-            let _ = self.isr.0.queue.push(Job { key: key.clone(), want }).await;
+            let now = self.isr.0.clock.now();
+            let _ = self.isr.0.queue.push(job(key, want), Window::default(), now).await;
         }
     }
 
@@ -268,7 +269,7 @@ impl Worker {
                     route,
                     "give `worker` the finished application, with the layer that serves this route",
                 );
-                let _ = queue.drop_job(claim).await;
+                let _ = queue.bury(claim, Reason::RefillUnreached).await;
             }
             Ok(Refilled::Failed(_)) | Err(_) => {
                 self.isr.note(
@@ -281,7 +282,7 @@ impl Worker {
                     let _ = queue.retry(claim, self.isr.0.clock.now().after(BACKOFF * attempts)).await;
                     return;
                 }
-                let _ = queue.drop_job(claim).await;
+                let _ = queue.bury(claim, Reason::RefillFailed).await;
             }
         }
         for id in self.waiting.remove(&key).unwrap_or_default() {
@@ -313,4 +314,8 @@ impl Worker {
             isr.purge(&Telling { tags, mode, listed: &listed, purges, is_first: false }).await;
         });
     }
+}
+
+fn job(key: &CacheKey, want: u64) -> Job {
+    Job { key: key.clone(), want, rank: Rank::default() }
 }

@@ -13,6 +13,7 @@ pub mod key;
 pub mod lifetime;
 pub mod page;
 pub mod policy;
+pub mod rate;
 pub mod reason;
 mod rules;
 pub mod snapshot;

@@ -8,18 +8,53 @@ use async_trait::async_trait;
 use crate::clock::Moment;
 use crate::error::Result;
 use crate::model::key::CacheKey;
+use crate::model::reason::Reason;
 
 mod memory;
+mod order;
 
 pub use memory::MemoryQueue;
 
-/// A page to be rendered again.
+/// What somebody said about the importance of a render. Higher ones come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Priority {
+    /// When nothing else waits.
+    Low,
+    /// As it comes.
+    #[default]
+    Normal,
+    /// Before all others.
+    High,
+}
+
+/// Which of two jobs comes first: what somebody said, then how often the page is visited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Rank {
+    /// What somebody said.
+    pub priority: Priority,
+    /// How often the page was served.
+    pub visits: u32,
+}
+
+/// A page to be rendered again. Each variant of a URL is a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
     /// Which page.
     pub key: CacheKey,
     /// The snapshot it must reach. Coalesced jobs keep the largest.
     pub want: u64,
+    /// Which jobs come first. Coalesced jobs keep the highest.
+    pub rank: Rank,
+}
+
+/// How long a job waits for more of the same, so that a burst of edits costs one render and the last of them is
+/// in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Window {
+    /// How long nothing more must have come. Zero: at once.
+    pub quiet: Duration,
+    /// How long a job waits at most, counted from its first push.
+    pub most: Duration,
 }
 
 /// The right to do a job, for a while.
@@ -28,7 +63,7 @@ pub struct Job {
 pub struct Claim {
     /// What to do.
     pub job: Job,
-    /// How often it was tried before.
+    /// How often it was tried before without success. A lease that ran out counts.
     pub attempts: u32,
     /// Which claim it is; an older one can't finish the job.
     pub token: u64,
@@ -41,45 +76,71 @@ pub enum Pushed {
     Queued,
     /// The page was waiting already; it now wants the later snapshot.
     Coalesced,
-    /// The queue is at its bound.
+    /// The queue is at its bound and did not take the job. Whoever pushed still has it to do.
     Full,
 }
 
-/// What `finish` did.
+/// What became of a claim that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finished {
     /// The job is gone.
     Done,
-    /// It wants a later snapshot than was rendered, and is ready again.
+    /// A later snapshot was asked for meanwhile; the job waits again.
     Again,
     /// The lease had ended; the job is somebody else's.
     Lost,
 }
 
+/// A job that was given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// What was to be done.
+    pub job: Job,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Why it was given up.
+    pub reason: Reason,
+}
+
 /// Keeps jobs until they are done. Time comes in as a value, a [`Moment`] of this process, so that a time of day
 /// that is set back holds no job. A queue that several hosts share has no such moments in common: it goes by its
-/// own server's clock, and takes of a moment only how far it is from the latest `now`.
+/// own server's clock, and takes of a moment only how far it is from the `now` that comes with it or came last.
 ///
 /// # Contract
 ///
-/// 1. `the_last_edit_is_never_lost`: a job pushed while it runs is ready again when it finishes below `want`.
-/// 2. `jobs_coalesce`: one page has one job, which wants the largest snapshot.
-/// 3. `an_expired_lease_is_taken_over`: by the next `claim`.
-/// 4. `only_the_holder_finishes`: an older claim changes nothing.
-/// 5. `retries_wait`: a retried job is not claimed before its time.
-/// 6. `the_queue_is_bounded`: at its bound `push` says `Full`.
+/// 1. `a_pushed_job_is_claimed`: once its window is over, with the key, the snapshot and the rank it was pushed
+///    with.
+/// 2. `jobs_coalesce`: a page has one job at a time, which wants the largest snapshot in the highest rank.
+/// 3. `the_last_edit_is_never_lost`: a job pushed while it runs waits again when it ends below what is wanted, and
+///    begins its attempts anew.
+/// 4. `a_burst_waits_until_it_is_quiet`: each push of a waiting job delays it by `quiet`, and none beyond `most`
+///    after the first.
+/// 5. `the_highest_rank_comes_first`: of the jobs that are ready.
+/// 6. `claims_are_bounded`: `claim` gives at most `limit`.
+/// 7. `a_claimed_job_is_its_holders`: nobody else claims it before the lease ends.
+/// 8. `an_expired_lease_is_taken_over`: by the next `claim`, and counts as an attempt.
+/// 9. `only_the_holder_ends_a_claim`: an older claim changes nothing.
+/// 10. `retries_wait`: a retried job is not claimed before its time, and has one attempt more.
+/// 11. `a_released_job_is_as_before`: it is not claimed before its time, and no attempt is counted.
+/// 12. `a_buried_job_is_listed`: as a dead letter, until its page is pushed again.
+/// 13. `the_queue_is_bounded`: at its bound `push` says `Full` for a new page and still coalesces; the dead are
+///     bounded too, the oldest go first.
 ///
 /// # Cancellation
 ///
 /// A dropped call may or may not have taken effect; a claim that was lost this way ends with its lease.
+///
+/// # Testing
+///
+/// `edge_isr_core::queue_contract!` of the feature `testing` turns each clause into a test of your queue.
 #[async_trait]
 pub trait Queue: Debug + Send + Sync + 'static {
-    /// Adds a job.
+    /// Adds a job, or coalesces it with the one its page has.
     ///
     /// # Errors
     ///
     /// When the queue can't be reached.
-    async fn push(&self, job: Job) -> Result<Pushed>;
+    async fn push(&self, job: Job, window: Window, now: Moment) -> Result<Pushed>;
 
     /// Takes up to `limit` jobs that are ready at `now`, for as long as `lease`.
     ///
@@ -95,17 +156,31 @@ pub trait Queue: Debug + Send + Sync + 'static {
     /// When the queue can't be reached.
     async fn finish(&self, claim: Claim, rendered: u64) -> Result<Finished>;
 
-    /// Gives a job back, to be tried again from `not_before` on.
+    /// Gives a job back after a failure, to be tried again from `not_before` on.
     ///
     /// # Errors
     ///
     /// When the queue can't be reached.
     async fn retry(&self, claim: Claim, not_before: Moment) -> Result<()>;
 
-    /// Gives up a job.
+    /// Gives a job back untried, to be claimed again from `not_before` on.
     ///
     /// # Errors
     ///
     /// When the queue can't be reached.
-    async fn drop_job(&self, claim: Claim) -> Result<()>;
+    async fn release(&self, claim: Claim, not_before: Moment) -> Result<()>;
+
+    /// Gives up a job for good, unless a later snapshot was asked for meanwhile: then it is tried for that one.
+    ///
+    /// # Errors
+    ///
+    /// When the queue can't be reached.
+    async fn bury(&self, claim: Claim, reason: Reason) -> Result<Finished>;
+
+    /// The latest jobs that were given up, at most `limit`, the last first.
+    ///
+    /// # Errors
+    ///
+    /// When the queue can't be reached.
+    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>>;
 }
