@@ -8,13 +8,14 @@ use sha2::{Digest, Sha256};
 
 use super::admit::TagHeader;
 use super::busy::Busy;
+use super::cookie::Signer;
 use super::counters::Counters;
 use super::flight::Flights;
 use super::health::Notes;
 use super::hits::Hits;
 use super::hosts::Hosts;
 use super::limits::Limits;
-use super::receipt::Signer;
+use super::receipt::Receipts;
 use super::sweeps::Sweeps;
 use super::{Inner, Isr};
 use crate::clock::{Clock, SystemClock};
@@ -218,6 +219,7 @@ impl Builder {
         let index = Index::new(limits.index_rows, index_bytes, build.as_deref());
         let busy = Arc::new(Busy::default());
         let most_page = limits.body_bytes as u64 + limits.head_bytes as u64;
+        let signer = Arc::new(Signer::new(&key, hosts.all_https()));
         let off = self.disabled || std::env::var_os("EDGE_ISR").is_some_and(|value| value == "off");
         Ok(Isr(Arc::new(Inner {
             hits: Hits::of(&self.name),
@@ -230,7 +232,8 @@ impl Builder {
             renders: Arc::new(tokio::sync::Semaphore::new(
                 limits.renders.min(tokio::sync::Semaphore::MAX_PERMITS),
             )),
-            signer: Signer::new(&key, hosts.all_https()),
+            receipts: Receipts::new(limits.receipts, Arc::clone(&signer)),
+            signer,
             queue: self.queue.unwrap_or_else(|| Arc::new(MemoryQueue::new(limits.jobs))),
             sweeps: Sweeps::default(),
             aborted: tokio::sync::watch::Sender::new(false),

@@ -132,6 +132,19 @@ impl Graph {
         self.apply(Ok(vec![implicit::all()]), mode)
     }
 
+    /// The receipts of the latest invalidations, at most `limit`, the last one first. They are kept for ten minutes,
+    /// and at most [`Limits::receipts`](crate::Limits::receipts) of them.
+    #[must_use]
+    pub fn receipts(&self, limit: usize) -> Vec<Receipt> {
+        self.isr.0.receipts.latest(limit, self.isr.now())
+    }
+
+    /// The receipt of the invalidation with this sequence, while it is kept.
+    #[must_use]
+    pub fn receipt(&self, seq: u64) -> Option<Receipt> {
+        self.isr.0.receipts.find(seq, self.isr.now())
+    }
+
     /// Lists the URLs that carry a tag or something below it, at most `limit` at a time.
     ///
     /// # Errors

@@ -1,12 +1,13 @@
 //! Mark first, everything else follows.
 
 use std::collections::BTreeSet;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use super::Isr;
 use super::hosts::split_url;
+use super::progress::{PurgeState, Round, Watched};
 use super::purge::{Listed, Telling};
-use super::receipt::{PurgeState, Purges, Receipt};
+use super::receipt::{Done, Receipt};
 use super::sweeps::Sweep;
 use crate::error::{Error, Result};
 use crate::graph::{Cursor, Members};
@@ -29,10 +30,7 @@ impl Isr {
             [tag] => inner.graph.with_index(|index| index.count(tag)),
             _ => None,
         };
-        let purges = Purges::default();
-        for connector in &inner.connectors {
-            purges.set(connector.name(), PurgeState::Pending);
-        }
+        let purges = Arc::new(Watched::new(inner.connectors.iter().map(|connector| connector.name())));
         // Before anything is waited for: who asked may hang up, and the rest is done all the same.
         let is_swept = self.sweep(&tags, mode, seq, &purges);
         if !inner.connectors.is_empty() && (mode == Mode::Hard || !is_swept) {
@@ -45,15 +43,16 @@ impl Isr {
             }
             // A hard one at once, and again: by the worker once the new pages are stored, or after a while.
             if mode == Mode::Hard && !is_swept && !tags.is_empty() {
-                self.purge_again(tags.clone(), purges.clone());
+                self.purge_again(tags.clone(), Arc::clone(&purges));
             }
-            self.purge_now(tags, mode, &purges).await;
+            self.purge_now(tags.clone(), mode, &purges).await;
         }
-        Receipt::new(snapshot, urls, purges, inner.signer.cookie(snapshot, inner.clock.wall()))
+        let done = Done { snapshot, mode, tags: tags.into(), urls, watched: purges };
+        inner.receipts.write(done, inner.clock.now(), inner.clock.wall())
     }
 
     /// Hands the renders and the purges that follow them to a worker; `false` when none will do them.
-    fn sweep(&self, tags: &[Tag], mode: Mode, seq: u64, purges: &Purges) -> bool {
+    fn sweep(&self, tags: &[Tag], mode: Mode, seq: u64, purges: &Arc<Watched>) -> bool {
         let inner = &self.0;
         let is_known = |tag: &Tag| {
             let members = self.members(tag, None, 1);
@@ -64,7 +63,7 @@ impl Isr {
         if !told && tags.iter().all(|tag| tag.as_str().starts_with("~url:") && !is_known(tag)) {
             return false;
         }
-        let purges = if told { vec![purges.clone()] } else { Vec::new() };
+        let purges = if told { vec![Arc::clone(purges)] } else { Vec::new() };
         !tags.is_empty() && inner.sweeps.push(Sweep::new(tags, mode, seq, purges, inner.busy.begin()))
     }
 
@@ -73,8 +72,8 @@ impl Isr {
     /// # Cancellation
     ///
     /// The purge is sent all the same.
-    async fn purge_now(&self, tags: Vec<Tag>, mode: Mode, purges: &Purges) {
-        let (isr, busy, told) = (self.clone(), self.0.busy.begin(), [purges.clone()]);
+    async fn purge_now(&self, tags: Vec<Tag>, mode: Mode, purges: &Arc<Watched>) {
+        let (isr, busy, told) = (self.clone(), self.0.busy.begin(), [Arc::clone(purges)]);
         let task = tokio::spawn(async move {
             let _busy = busy;
             let listed = Listed::default();
@@ -87,12 +86,15 @@ impl Isr {
         let _ = task.await;
         // A connector that panicked, or that a shutdown did not wait for, has confirmed nothing.
         for connector in &self.0.connectors {
-            purges.set_pending(connector.name(), PurgeState::Failed("it was broken off".to_owned()));
+            if purges.now().purges.contains(&(connector.name(), PurgeState::Pending)) {
+                let failed = PurgeState::Failed("it was broken off".to_owned());
+                purges.purged(connector.name(), Round::First, failed);
+            }
         }
     }
 
     /// The second purge of a hard invalidation where no worker runs, for what was in flight at the first.
-    fn purge_again(&self, tags: Vec<Tag>, purges: Purges) {
+    fn purge_again(&self, tags: Vec<Tag>, purges: Arc<Watched>) {
         let (isr, busy) = (self.clone(), self.0.busy.begin());
         tokio::spawn(async move {
             let _busy = busy;

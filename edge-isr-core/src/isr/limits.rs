@@ -35,6 +35,7 @@ pub enum WhenFull {
 /// | `index_rows` | 2,000,000 | pages |
 /// | `index_bytes` | 128 MiB | about 700,000 pages; never more than half of `store_bytes` |
 /// | `jobs` | 100,000 | waiting to be rendered again |
+/// | `receipts` | 1,000 | kept for ten minutes, for whoever asks how far an invalidation is |
 /// | `collapse_wait` | 5 s | for somebody else's render |
 /// | `render_timeout` | 60 s | then the render is aborted |
 /// | `pass_ttl` | 10 s | how long an uncacheable key is not collapsed |
@@ -73,6 +74,8 @@ pub struct Limits {
     pub index_bytes: u64,
     /// Jobs that wait.
     pub jobs: usize,
+    /// Receipts that are kept, each for ten minutes at most.
+    pub receipts: usize,
     /// How long a request waits for somebody else's render.
     pub collapse_wait: Duration,
     /// How long a render may take.
@@ -107,6 +110,7 @@ impl Default for Limits {
             index_rows: 2_000_000,
             index_bytes: 128 << 20,
             jobs: 100_000,
+            receipts: 1_000,
             collapse_wait: Duration::from_secs(5),
             render_timeout: Duration::from_secs(60),
             pass_ttl: Duration::from_secs(10),

@@ -24,6 +24,7 @@ use crate::store::{Heads, MemoryPages, PageStore, Scopes};
 pub mod admit;
 mod builder;
 mod busy;
+mod cookie;
 mod counters;
 pub mod fill;
 pub mod flight;
@@ -34,17 +35,20 @@ mod hosts;
 mod invalidate;
 mod limits;
 pub mod look_up;
+mod progress;
 mod purge;
 mod receipt;
 mod sweeps;
 mod worker;
 
 pub use builder::{BuildId, Builder};
+pub use cookie::RECEIPT_COOKIE;
 pub use counters::Stats;
 pub use graph::{Graph, Urls};
 pub use health::{Health, Note};
 pub use limits::{Limits, WhenFull};
-pub use receipt::{PurgeState, RECEIPT_COOKIE, Receipt};
+pub use progress::{Progress, PurgeState, Stage};
+pub use receipt::Receipt;
 
 /// The handle on everything, cheap to clone.
 ///
@@ -76,7 +80,8 @@ pub(crate) struct Inner {
     pub(crate) flights: Arc<flight::Flights>,
     pub(crate) renders: Arc<Semaphore>,
     pub(crate) hosts: hosts::Hosts,
-    pub(crate) signer: receipt::Signer,
+    pub(crate) signer: Arc<cookie::Signer>,
+    pub(crate) receipts: receipt::Receipts,
     pub(crate) store: Option<Arc<dyn PageStore>>,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) connectors: Box<[Arc<dyn Connector>]>,

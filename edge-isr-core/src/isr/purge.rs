@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Isr;
 use super::invalidate::absolute;
-use super::receipt::{PurgeState, Purges};
+use super::progress::{PurgeState, Round, Watched};
 use crate::connector::{Connector, Purge};
 use crate::error::{Error, Result};
 use crate::graph::Members;
@@ -48,7 +48,7 @@ pub(crate) struct Telling<'a> {
     pub(crate) mode: Mode,
     pub(crate) listed: &'a Listed,
     /// Where it is written down what they said.
-    pub(crate) purges: &'a [Purges],
+    pub(crate) purges: &'a [Arc<Watched>],
     /// Whether another purge of the same follows, whose answer counts more.
     pub(crate) is_first: bool,
 }
@@ -83,11 +83,8 @@ impl Isr {
                 );
             }
             for purges in telling.purges {
-                if telling.is_first {
-                    purges.set_pending(connector.name(), state.clone());
-                } else {
-                    purges.set(connector.name(), state.clone());
-                }
+                let round = if telling.is_first { Round::First } else { Round::Last };
+                purges.purged(connector.name(), round, state.clone());
             }
         }
     }

@@ -1,110 +1,114 @@
-//! What an invalidation did, and the cookie that lets its author read their own write.
+//! What an invalidation did, and how far it has come.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderValue;
-use sha2::Sha256;
 
-use crate::model::snapshot::{Incarnation, Snapshot};
+use super::cookie::Signer;
+use super::progress::{Progress, PurgeState, Stage, Watched};
+use crate::clock::Moment;
+use crate::model::snapshot::{Incarnation, Mode, Snapshot};
+use crate::model::tag::Tag;
 use crate::sync::{Mutex, lock};
 
-/// The name of the cookie.
-pub const RECEIPT_COOKIE: &str = "edge-isr-receipt";
+/// How long a receipt can be asked for.
+const KEPT: Duration = Duration::from_secs(600);
 
-/// How long a visitor is owed their own write; renders are done by then.
-const VALID: Duration = Duration::from_secs(60);
-
-/// Version, incarnation, sequence, expiry.
-const BODY_BYTES: usize = 1 + 16 + 8 + 8;
-const MAC_BYTES: usize = 32;
-const VERSION: u8 = 1;
-
-/// Where a connector stands with an invalidation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PurgeState {
-    /// It will be told after the new pages are stored.
-    Pending,
-    /// It confirmed.
-    Confirmed,
-    /// It did not confirm; what it said.
-    Failed(String),
+/// What does not change.
+struct Facts {
+    snapshot: Snapshot,
+    mode: Mode,
+    tags: Arc<[Tag]>,
+    urls: Option<usize>,
+    at: Moment,
+    wall: SystemTime,
+    signer: Arc<Signer>,
 }
 
-/// The state of each connector, by name.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Purges(Arc<Mutex<Vec<(&'static str, PurgeState)>>>);
-
-impl Purges {
-    pub(crate) fn set(&self, name: &'static str, state: PurgeState) {
-        let mut all = lock(&self.0);
-        match all.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, known)) => *known = state,
-            None => all.push((name, state)),
-        }
-    }
-
-    /// Sets it unless something is known already: a purge that ends late does not hide what the next one said.
-    pub(crate) fn set_pending(&self, name: &'static str, state: PurgeState) {
-        let mut all = lock(&self.0);
-        if let Some((_, known)) = all.iter_mut().find(|(known, _)| *known == name)
-            && *known == PurgeState::Pending
-        {
-            *known = state;
-        }
-    }
-
-    /// Whether a receipt may still be asked.
-    pub(crate) fn is_watched(&self) -> bool {
-        Arc::strong_count(&self.0) > 1
-    }
-}
-
-/// What an invalidation did. As a response part it sets the cookie that lets this visitor read their own
-/// write: for its bearer a soft invalidation up to the receipt counts as hard.
+/// What an invalidation did, and how far it has come. Cheap to clone.
+///
+/// As a response part it sets the cookie that lets this visitor read their own write: for its bearer a soft
+/// invalidation up to the receipt counts as hard.
 #[derive(Clone)]
 pub struct Receipt {
-    snapshot: Snapshot,
-    urls: Option<usize>,
-    purges: Purges,
-    cookie: HeaderValue,
+    facts: Arc<Facts>,
+    watched: Arc<Watched>,
 }
 
 impl Receipt {
-    pub(crate) fn new(snapshot: Snapshot, urls: Option<usize>, purges: Purges, cookie: HeaderValue) -> Self {
-        Self { snapshot, urls, purges, cookie }
-    }
-
     /// The invalidation's place in the order of invalidations.
     #[must_use]
-    pub const fn seq(&self) -> u64 {
-        self.snapshot.seq
+    pub fn seq(&self) -> u64 {
+        self.facts.snapshot.seq
     }
 
     /// The incarnation of the graph it belongs to.
     #[must_use]
-    pub const fn incarnation(&self) -> Incarnation {
-        self.snapshot.incarnation
+    pub fn incarnation(&self) -> Incarnation {
+        self.facts.snapshot.incarnation
+    }
+
+    /// Whether pages were made stale or dead.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.facts.mode
+    }
+
+    /// What was invalidated. URLs, hosts and the like are tags too, which begin with `~`.
+    #[must_use]
+    pub fn tags(&self) -> &[Tag] {
+        &self.facts.tags
     }
 
     /// How many pages are known to carry what was invalidated; `None` when counting them would take a walk.
     #[must_use]
-    pub const fn urls(&self) -> Option<usize> {
-        self.urls
+    pub fn urls(&self) -> Option<usize> {
+        self.facts.urls
+    }
+
+    /// How far it has come.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.watched.now()
+    }
+
+    /// Waits until it has come so far, at most so long; how far it is then.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use edge_isr_core::{Isr, Stage, tag};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let isr = Isr::builder().build()?;
+    /// let receipt = isr.graph().revalidate_by_tags([tag("post", 42)]).await?;
+    /// // No worker runs here, so nobody renders: the wait ends with its time.
+    /// let progress = receipt.wait(Stage::Rendered, Duration::from_millis(1)).await;
+    /// assert_eq!(progress.stage(), Stage::Marked);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn wait(&self, stage: Stage, timeout: Duration) -> Progress {
+        self.watched.until(|progress| progress.has_reached(stage), timeout).await
     }
 
     /// Where each connector stands now. Soft purges follow the render, so they are pending at first.
     #[must_use]
     pub fn purges(&self) -> Vec<(&'static str, PurgeState)> {
-        lock(&self.purges.0).clone()
+        self.progress().purges
     }
 
-    /// The `Set-Cookie` value for the visitor who made the change.
+    /// The `Set-Cookie` value for the visitor who made the change, good for a minute from the change on.
     #[must_use]
-    pub const fn cookie(&self) -> &HeaderValue {
-        &self.cookie
+    pub fn cookie(&self) -> HeaderValue {
+        self.facts.signer.cookie(self.facts.snapshot, self.facts.wall)
     }
 }
 
@@ -112,8 +116,9 @@ impl fmt::Debug for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receipt")
             .field("seq", &self.seq())
-            .field("urls", &self.urls)
-            .field("purges", &self.purges())
+            .field("mode", &self.mode())
+            .field("tags", &self.tags())
+            .field("progress", &self.progress())
             .finish_non_exhaustive()
     }
 }
@@ -126,125 +131,95 @@ impl axum_core::response::IntoResponseParts for Receipt {
         self,
         mut parts: axum_core::response::ResponseParts,
     ) -> Result<axum_core::response::ResponseParts, Self::Error> {
-        parts.headers_mut().append(http::header::SET_COOKIE, self.cookie);
+        parts.headers_mut().append(http::header::SET_COOKIE, self.cookie());
         Ok(parts)
     }
 }
 
-/// Signs receipts and reads them back.
-pub(crate) struct Signer {
-    mac: Hmac<Sha256>,
-    attributes: &'static str,
+/// What an invalidation was, for its receipt.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) mode: Mode,
+    pub(crate) tags: Arc<[Tag]>,
+    pub(crate) urls: Option<usize>,
+    pub(crate) watched: Arc<Watched>,
 }
 
-impl Signer {
-    pub(crate) fn new(key: &[u8], secure: bool) -> Self {
-        let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
-        let attributes = if secure {
-            "; Path=/; HttpOnly; SameSite=Lax; Secure"
-        } else {
-            "; Path=/; HttpOnly; SameSite=Lax"
-        };
-        Self { mac, attributes }
+/// The latest receipts, the last one first when they are listed.
+pub(crate) struct Receipts {
+    kept: Mutex<VecDeque<Receipt>>,
+    most: usize,
+    signer: Arc<Signer>,
+}
+
+impl Receipts {
+    pub(crate) fn new(most: usize, signer: Arc<Signer>) -> Self {
+        Self { kept: Mutex::default(), most, signer }
     }
 
-    /// The `Set-Cookie` value of a receipt.
-    pub(crate) fn cookie(&self, snapshot: Snapshot, now: SystemTime) -> HeaderValue {
-        let mut bytes = Vec::with_capacity(BODY_BYTES + MAC_BYTES);
-        bytes.push(VERSION);
-        bytes.extend_from_slice(&snapshot.incarnation.to_bytes());
-        bytes.extend_from_slice(&snapshot.seq.to_be_bytes());
-        bytes.extend_from_slice(&unix_seconds(now + VALID).to_be_bytes());
-        let tag = self.mac.clone().chain_update(&bytes).finalize().into_bytes();
-        bytes.extend_from_slice(&tag);
-        let mut text = format!("{RECEIPT_COOKIE}=");
-        for byte in bytes {
-            text.push(char::from(HEX[usize::from(byte >> 4)]));
-            text.push(char::from(HEX[usize::from(byte & 15)]));
+    /// Writes a receipt, and keeps a copy for a while.
+    pub(crate) fn write(&self, done: Done, at: Moment, wall: SystemTime) -> Receipt {
+        let Done { snapshot, mode, tags, urls, watched } = done;
+        let signer = Arc::clone(&self.signer);
+        let facts = Arc::new(Facts { snapshot, mode, tags, urls, at, wall, signer });
+        let receipt = Receipt { facts, watched };
+        let mut kept = lock(&self.kept);
+        kept.push_back(receipt.clone());
+        let oldest = if kept.len() > self.most { kept.pop_front() } else { None };
+        drop(kept);
+        // Outside the lock: the last one to hold a receipt frees it.
+        drop(oldest);
+        receipt
+    }
+
+    pub(crate) fn latest(&self, limit: usize, now: Moment) -> Vec<Receipt> {
+        let mut kept = lock(&self.kept);
+        while kept.front().is_some_and(|oldest| now.since(oldest.facts.at) > KEPT) {
+            kept.pop_front();
         }
-        text.push_str(&format!("; Max-Age={}{}", VALID.as_secs(), self.attributes));
-        HeaderValue::from_str(&text).expect("hexadecimal digits are visible ASCII")
+        kept.iter().rev().take(limit).cloned().collect()
     }
 
-    /// The snapshot a cookie's value vouches for; `None` for anything forged, foreign or expired.
-    pub(crate) fn read(&self, value: &[u8], now: SystemTime) -> Option<Snapshot> {
-        if value.len() != 2 * (BODY_BYTES + MAC_BYTES) {
-            return None;
-        }
-        let mut bytes = [0_u8; BODY_BYTES + MAC_BYTES];
-        for (byte, digits) in bytes.iter_mut().zip(value.chunks_exact(2)) {
-            *byte = digit(digits[0])? << 4 | digit(digits[1])?;
-        }
-        let (body, tag) = bytes.split_at(BODY_BYTES);
-        self.mac.clone().chain_update(body).verify_slice(tag).ok()?;
-        let (&version, rest) = body.split_first()?;
-        let (incarnation, rest) = rest.split_first_chunk::<16>()?;
-        let (seq, expiry) = rest.split_first_chunk::<8>()?;
-        let expiry = u64::from_be_bytes(*expiry.first_chunk::<8>()?);
-        let valid = version == VERSION && unix_seconds(now) <= expiry;
-        let snapshot =
-            Snapshot { incarnation: Incarnation::from_bytes(*incarnation), seq: u64::from_be_bytes(*seq) };
-        valid.then_some(snapshot)
+    pub(crate) fn find(&self, seq: u64, now: Moment) -> Option<Receipt> {
+        self.latest(usize::MAX, now).into_iter().find(|receipt| receipt.seq() == seq)
     }
-}
-
-impl fmt::Debug for Signer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Signer(..)")
-    }
-}
-
-const HEX: &[u8; 16] = b"0123456789abcdef";
-
-const fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    }
-}
-
-fn unix_seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SNAPSHOT: Snapshot = Snapshot { incarnation: Incarnation::from_bytes([3; 16]), seq: 42 };
-
-    fn value(cookie: &HeaderValue) -> Vec<u8> {
-        let text = cookie.to_str().unwrap();
-        let value = text.strip_prefix("edge-isr-receipt=").unwrap().split(';').next().unwrap();
-        value.as_bytes().to_vec()
+    fn write(receipts: &Receipts, seq: u64, at: u64) -> Receipt {
+        let snapshot = Snapshot { incarnation: Incarnation::from_bytes([3; 16]), seq };
+        let (tags, watched) = ([Tag::named("post")].into(), Arc::default());
+        let done = Done { snapshot, mode: Mode::Soft, tags, urls: None, watched };
+        receipts.write(done, Moment::default().after(Duration::from_secs(at)), SystemTime::UNIX_EPOCH)
     }
 
     #[test]
-    fn p29_only_what_we_signed_is_read_and_only_for_a_minute() {
-        let signer = Signer::new(b"0123456789abcdef", false);
-        let now = UNIX_EPOCH + Duration::from_secs(1_000_000);
-        let cookie = value(&signer.cookie(SNAPSHOT, now));
-        assert_eq!(signer.read(&cookie, now), Some(SNAPSHOT));
-        assert_eq!(signer.read(&cookie, now + Duration::from_secs(60)), Some(SNAPSHOT));
-        assert_eq!(signer.read(&cookie, now + Duration::from_secs(61)), None);
-        assert_eq!(Signer::new(b"another key.....", false).read(&cookie, now), None);
-        for at in 0..cookie.len() {
-            let mut forged = cookie.clone();
-            forged[at] = if forged[at] == b'0' { b'1' } else { b'0' };
-            assert_eq!(signer.read(&forged, now), None, "byte {at}");
-            assert_eq!(signer.read(&cookie[..at], now), None);
+    fn p15_the_latest_receipts_are_kept_for_a_while_and_no_more_than_so_many() {
+        let receipts = Receipts::new(3, Arc::new(Signer::new(b"0123456789abcdef", false)));
+        for seq in 1..=5 {
+            write(&receipts, seq, seq);
         }
+        let at = |seconds| Moment::default().after(Duration::from_secs(seconds));
+        let listed =
+            |limit, now| -> Vec<u64> { receipts.latest(limit, at(now)).iter().map(Receipt::seq).collect() };
+        assert_eq!(listed(9, 5), [5, 4, 3]);
+        assert_eq!(listed(2, 5), [5, 4]);
+        assert!(receipts.find(4, at(5)).is_some() && receipts.find(2, at(5)).is_none());
+        assert_eq!(listed(9, 603), [5, 4, 3]);
+        assert_eq!(listed(9, 604), [5, 4]);
+        assert_eq!(listed(9, 700), Vec::<u64>::new());
     }
 
     #[test]
-    fn p32_neither_key_nor_cookie_shows_in_debug() {
-        let signer = Signer::new(b"a very secret key", true);
-        let cookie = signer.cookie(SNAPSHOT, UNIX_EPOCH);
-        let receipt = Receipt::new(SNAPSHOT, None, Purges::default(), cookie.clone());
-        let shown = format!("{signer:?} {receipt:?}");
-        assert!(!shown.contains("secret"));
-        assert!(!shown.contains(std::str::from_utf8(&value(&cookie)).unwrap()));
-        assert!(cookie.to_str().unwrap().ends_with("; Path=/; HttpOnly; SameSite=Lax; Secure"));
+    fn p32_no_cookie_shows_in_debug() {
+        let receipts = Receipts::new(3, Arc::new(Signer::new(b"a very secret key", true)));
+        let receipt = write(&receipts, 1, 1);
+        let cookie = receipt.cookie();
+        let value = cookie.to_str().unwrap().split(['=', ';']).nth(1).unwrap();
+        assert!(!format!("{receipt:?}").contains(value) && value.len() > 32);
     }
 }

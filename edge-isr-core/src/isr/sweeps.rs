@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use tokio::sync::Notify;
 
 use super::busy::Guard;
-use super::receipt::Purges;
+use super::progress::Watched;
 use crate::model::implicit;
 use crate::model::snapshot::Mode;
 use crate::model::tag::Tag;
@@ -28,14 +28,14 @@ pub(crate) struct Sweep {
     pub(crate) seq: u64,
     pub(crate) mode: Mode,
     /// One for each receipt that this settles.
-    pub(crate) purges: Vec<Purges>,
+    pub(crate) purges: Vec<Arc<Watched>>,
     look_at: usize,
     /// Keeps `idle` waiting while a worker has it to do.
     _busy: Guard,
 }
 
 impl Sweep {
-    pub(crate) fn new(tags: &[Tag], mode: Mode, seq: u64, purges: Vec<Purges>, busy: Guard) -> Self {
+    pub(crate) fn new(tags: &[Tag], mode: Mode, seq: u64, purges: Vec<Arc<Watched>>, busy: Guard) -> Self {
         Self { tags: tags.into(), seq, mode, purges, look_at: MANY_RECEIPTS, _busy: busy }
     }
 
@@ -47,10 +47,15 @@ impl Sweep {
         }
         self.purges.extend(other.purges);
         if self.purges.len() >= self.look_at {
-            self.purges.retain(Purges::is_watched);
+            self.purges.retain(is_watched);
             self.look_at = MANY_RECEIPTS.max(self.purges.len() * 2);
         }
     }
+}
+
+/// Whether a receipt may still be asked.
+fn is_watched(watched: &Arc<Watched>) -> bool {
+    Arc::strong_count(watched) > 1
 }
 
 #[derive(Debug, Default)]
@@ -150,13 +155,14 @@ mod tests {
     use super::super::busy::Busy;
     use super::*;
 
-    fn sweep(busy: &Arc<Busy>, name: &str, mode: Mode, seq: u64, purges: &Purges) -> Sweep {
+    fn sweep(busy: &Arc<Busy>, name: &str, mode: Mode, seq: u64, purges: &Arc<Watched>) -> Sweep {
         Sweep::new(&[Tag::named(name)], mode, seq, vec![purges.clone()], busy.begin())
     }
 
     #[test]
     fn p21_no_sweep_stays_behind_when_nobody_works() {
-        let (sweeps, busy, receipt) = (Sweeps::default(), Arc::new(Busy::default()), Purges::default());
+        let (sweeps, busy, receipt) =
+            (Sweeps::default(), Arc::new(Busy::default()), Arc::<Watched>::default());
         assert!(!sweeps.push(sweep(&busy, "a", Mode::Soft, 1, &receipt)));
         assert!(!busy.is_busy());
         sweeps.attach();
@@ -174,7 +180,7 @@ mod tests {
     fn p06_sweeps_of_the_same_are_one_with_the_latest_sequence_and_every_receipt() {
         let (sweeps, busy) = (Sweeps::default(), Arc::new(Busy::default()));
         sweeps.attach();
-        let receipts: Vec<Purges> = (0..4).map(|_| Purges::default()).collect();
+        let receipts: Vec<Arc<Watched>> = (0..4).map(|_| Arc::<Watched>::default()).collect();
         for (receipt, (name, mode, seq)) in receipts.iter().zip([
             ("a", Mode::Soft, 1),
             ("a", Mode::Soft, 3),
@@ -193,26 +199,26 @@ mod tests {
 
     #[test]
     fn p15_receipts_that_nobody_holds_take_no_room() {
-        let (sweeps, busy, held) = (Sweeps::default(), Arc::new(Busy::default()), Purges::default());
+        let (sweeps, busy, held) = (Sweeps::default(), Arc::new(Busy::default()), Arc::<Watched>::default());
         sweeps.attach();
         sweeps.push(sweep(&busy, "a", Mode::Soft, 1, &held));
         for seq in 0..10_000 {
-            sweeps.push(sweep(&busy, "a", Mode::Soft, seq, &Purges::default()));
+            sweeps.push(sweep(&busy, "a", Mode::Soft, seq, &Arc::default()));
         }
         let sweep = sweeps.take().unwrap();
-        assert!(sweep.purges.len() <= MANY_RECEIPTS && sweep.purges[0].is_watched());
+        assert!(sweep.purges.len() <= MANY_RECEIPTS && is_watched(&sweep.purges[0]));
     }
 
     #[test]
     fn p06_at_the_bound_all_of_them_become_one_that_lacks_nothing() {
-        let (sweeps, busy, held) = (Sweeps::default(), Arc::new(Busy::default()), Purges::default());
+        let (sweeps, busy, held) = (Sweeps::default(), Arc::new(Busy::default()), Arc::<Watched>::default());
         sweeps.attach();
         sweeps.push(sweep(&busy, "latest", Mode::Hard, 1_000_000, &held));
         for seq in 0..MOST_SWEEPS as u64 {
-            sweeps.push(sweep(&busy, &format!("a:{seq}"), Mode::Soft, seq, &Purges::default()));
+            sweeps.push(sweep(&busy, &format!("a:{seq}"), Mode::Soft, seq, &Arc::default()));
         }
         let all = sweeps.take().unwrap();
         assert_eq!((&*all.tags, all.mode, all.seq), (&[implicit::all()][..], Mode::Hard, 1_000_000));
-        assert!(all.purges.iter().any(Purges::is_watched) && sweeps.take().is_none());
+        assert!(all.purges.iter().any(is_watched) && sweeps.take().is_none());
     }
 }

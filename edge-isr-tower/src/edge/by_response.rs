@@ -38,7 +38,7 @@ pub(crate) async fn after_unsafe<B>(isr: &Isr, target: Target, response: &mut Re
         }
         let targets: Vec<&str> = urls.iter().map(String::as_str).collect();
         let receipt = isr.invalidate_urls(&host, &targets, Mode::Soft).await.ok().flatten();
-        latest = receipt.map(|receipt| receipt.cookie().clone());
+        latest = receipt.map(|receipt| receipt.cookie());
     }
     keep_latest(isr, headers, latest);
 }
