@@ -1,14 +1,26 @@
-//! Locks, and the locks and atomics that the models run under `loom` (`RUSTFLAGS="--cfg loom"`).
+//! Locks, and the locks and atomics that the models run: the ledger's under `loom` (`RUSTFLAGS="--cfg loom"`),
+//! the whole engine's under `shuttle` (`RUSTFLAGS="--cfg shuttle"`).
+//!
+//! What tokio brings (`watch`, `Notify`) and the page store's shards run as they are: to `shuttle` each call of
+//! theirs is one step.
 
 use std::ops::DerefMut;
-pub(crate) use std::sync::Mutex;
 use std::sync::PoisonError;
 
-/// What the ledger is made of.
+#[cfg(shuttle)]
+pub(crate) use shuttle::sync::{Mutex, atomic::AtomicUsize};
+#[cfg(not(shuttle))]
+pub(crate) use std::sync::{Mutex, atomic::AtomicUsize};
+#[cfg(not(shuttle))]
+pub(crate) use tokio::sync::Notify;
+
+/// What the ledger is made of, and what pages remember of it.
 pub(crate) mod modelled {
     #[cfg(loom)]
     pub(crate) use loom::sync::{Mutex, atomic::AtomicU64};
-    #[cfg(not(loom))]
+    #[cfg(shuttle)]
+    pub(crate) use shuttle::sync::{Mutex, atomic::AtomicU64};
+    #[cfg(not(any(loom, shuttle)))]
     pub(crate) use std::sync::{Mutex, atomic::AtomicU64};
 
     /// As [`super::lock`], for a lock that is modelled.
@@ -20,4 +32,22 @@ pub(crate) mod modelled {
 /// Locks, whatever happened to the last holder: no invariant spans a panic here.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> impl DerefMut<Target = T> + '_ {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// tokio's, with a step of its own for each call: another may run in between.
+#[cfg(shuttle)]
+#[derive(Debug, Default)]
+pub(crate) struct Notify(tokio::sync::Notify);
+
+#[cfg(shuttle)]
+impl Notify {
+    pub(crate) fn notified(&self) -> tokio::sync::futures::Notified<'_> {
+        shuttle::thread::yield_now();
+        self.0.notified()
+    }
+
+    pub(crate) fn notify_waiters(&self) {
+        shuttle::thread::yield_now();
+        self.0.notify_waiters();
+    }
 }

@@ -33,7 +33,7 @@ enum Run {
 const COMMANDS: &[Command] = &[
     Command {
         name: "test",
-        about: "install what the tests need and is missing, then run all of them: unit, integration, doc, loom",
+        about: "install what the tests need and is missing, then run all of them: unit, integration, doc, models",
         run: Run::Plain(test::run),
     },
     Command {

@@ -218,6 +218,9 @@ impl Builder {
             usize::try_from(limits.index_bytes.min(limits.store_bytes / 2)).unwrap_or(usize::MAX);
         let index = Index::new(limits.index_rows, index_bytes, build.as_deref());
         let busy = Arc::new(Busy::default());
+        let flights = Flights::new(limits.waiters_per_key, Arc::clone(&busy));
+        #[cfg(feature = "twins")]
+        let flights = flights.lacking(self.twin);
         let most_page = limits.body_bytes as u64 + limits.head_bytes as u64;
         let signer = Arc::new(Signer::new(&key, hosts.all_https()));
         let off = self.disabled || std::env::var_os("EDGE_ISR").is_some_and(|value| value == "off");
@@ -228,7 +231,7 @@ impl Builder {
             scopes: Scopes::new(4096),
             heads: Heads::new(4096),
             passed: quick_cache::sync::Cache::new(16 * 1024),
-            flights: Arc::new(Flights::new(limits.waiters_per_key, Arc::clone(&busy))),
+            flights: Arc::new(flights),
             renders: Arc::new(tokio::sync::Semaphore::new(
                 limits.renders.min(tokio::sync::Semaphore::MAX_PERMITS),
             )),

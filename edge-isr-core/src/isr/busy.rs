@@ -1,9 +1,9 @@
 //! What is still going on, for `idle` and `shutdown`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 
-use tokio::sync::Notify;
+use crate::sync::{AtomicUsize, Notify};
 
 /// Counts what goes on.
 #[derive(Debug, Default)]
@@ -35,6 +35,16 @@ impl Busy {
                 return;
             }
             done.await;
+        }
+    }
+}
+
+#[cfg(shuttle)]
+impl crate::Isr {
+    /// As [`idle`](Self::idle), but registered after the count is read: its must-fail twin.
+    pub async fn idle_registered_late(&self) {
+        while self.0.busy.is_busy() {
+            self.0.busy.done.notified().await;
         }
     }
 }

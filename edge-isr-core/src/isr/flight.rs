@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use tokio::sync::watch;
 
@@ -15,7 +15,9 @@ use crate::model::page::Page;
 use crate::model::reason::Reason;
 use crate::model::snapshot::Snapshot;
 use crate::model::tag::TagId;
-use crate::sync::{Mutex, lock};
+use crate::sync::{AtomicUsize, Mutex, lock};
+#[cfg(feature = "twins")]
+use crate::testing::Twin;
 
 const SHARDS: usize = 64;
 
@@ -45,6 +47,8 @@ pub struct Flight {
     known: Box<[TagId]>,
     outcome: watch::Sender<Option<Outcome>>,
     waiters: AtomicUsize,
+    #[cfg(feature = "twins")]
+    twin: Option<Twin>,
 }
 
 impl Flight {
@@ -58,6 +62,12 @@ impl Flight {
     #[must_use]
     pub fn known(&self) -> &[TagId] {
         &self.known
+    }
+
+    /// Whether a protection was removed to show that its model can fail.
+    #[cfg(feature = "twins")]
+    fn lacks(&self, twin: Twin) -> bool {
+        self.twin == Some(twin)
     }
 }
 
@@ -80,11 +90,25 @@ pub struct Flights {
     shards: Box<[Mutex<Shard>]>,
     most_waiters: usize,
     aloft: Arc<super::busy::Busy>,
+    #[cfg(feature = "twins")]
+    twin: Option<Twin>,
 }
 
 impl Flights {
     pub(crate) fn new(most_waiters: usize, aloft: Arc<super::busy::Busy>) -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), most_waiters, aloft }
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            most_waiters,
+            aloft,
+            #[cfg(feature = "twins")]
+            twin: None,
+        }
+    }
+
+    /// The same without one protection.
+    #[cfg(feature = "twins")]
+    pub(crate) fn lacking(self, twin: Option<Twin>) -> Self {
+        Self { twin, ..self }
     }
 
     /// Joins the key's flight if `joinable` says so, else begins the next one.
@@ -98,22 +122,17 @@ impl Flights {
         begin: impl FnOnce() -> (Snapshot, Box<[TagId]>),
     ) -> Boarding {
         let mut shard = lock(self.shard(key));
-        let flights = shard.entry(key.hash()).or_default();
-        if let Some(at) = flights.iter().position(|flight| flight.key == *key) {
-            if joinable(&flights[at]) {
-                return Follower::of(&flights[at], self.most_waiters);
-            }
-            // Overtaken: it goes on for those who wait for it, but nobody joins it any more.
-            flights.swap_remove(at);
+        let aloft =
+            shard.get(&key.hash()).and_then(|flights| flights.iter().find(|flight| flight.key == *key));
+        if let Some(flight) = aloft.filter(|flight| joinable(flight)) {
+            return Follower::of(flight, self.most_waiters);
         }
+        // Before the table is touched: `begin` calls the layer's code, and a panic there leaves nothing behind.
         let (snapshot, known) = begin();
-        let flight = Arc::new(Flight {
-            key: key.clone(),
-            snapshot,
-            known,
-            outcome: watch::Sender::new(None),
-            waiters: AtomicUsize::new(0),
-        });
+        let flight = self.flight(key.clone(), snapshot, known);
+        let flights = shard.entry(key.hash()).or_default();
+        // Overtaken: it goes on for those who wait for it, but nobody joins it any more.
+        flights.retain(|overtaken| overtaken.key != *key);
         flights.push(Arc::clone(&flight));
         Boarding::Lead(Permit { flight, flights: Some(Arc::clone(self)), _aloft: self.aloft.begin() })
     }
@@ -127,14 +146,20 @@ impl Flights {
 
     /// The right to render without anybody joining: for keys that are passed.
     pub(crate) fn solo(&self, key: CacheKey, snapshot: Snapshot) -> Permit {
-        let flight = Flight {
+        let flight = self.flight(key, snapshot, Box::default());
+        Permit { flight, flights: None, _aloft: self.aloft.begin() }
+    }
+
+    fn flight(&self, key: CacheKey, snapshot: Snapshot, known: Box<[TagId]>) -> Arc<Flight> {
+        Arc::new(Flight {
             key,
             snapshot,
-            known: Box::default(),
+            known,
             outcome: watch::Sender::new(None),
             waiters: AtomicUsize::new(0),
-        };
-        Permit { flight: Arc::new(flight), flights: None, _aloft: self.aloft.begin() }
+            #[cfg(feature = "twins")]
+            twin: self.twin,
+        })
     }
 
     fn shard(&self, key: &CacheKey) -> &Mutex<Shard> {
@@ -149,6 +174,15 @@ impl Flights {
                 shard.remove(&flight.key.hash());
             }
         }
+    }
+}
+
+#[cfg(shuttle)]
+impl crate::Isr {
+    /// How many entries the table of flights has: what a model finds empty at its end.
+    #[must_use]
+    pub fn flights_in_the_table(&self) -> usize {
+        self.0.flights.shards.iter().map(|shard| lock(shard).len()).sum()
     }
 }
 
@@ -186,10 +220,19 @@ impl Permit {
     }
 
     fn land(&mut self, outcome: Outcome) {
+        #[cfg(feature = "twins")]
+        if self.flight.lacks(Twin::TellBeforeLeaving) {
+            self.tell(outcome.clone());
+        }
         // Out of the table first: whoever comes now begins the next flight or finds the stored page.
         if let Some(flights) = self.flights.take() {
             flights.land(&self.flight);
         }
+        self.tell(outcome);
+    }
+
+    /// The first outcome counts.
+    fn tell(&self, outcome: Outcome) {
         self.flight.outcome.send_if_modified(|slot| {
             let first = slot.is_none();
             if first {
@@ -202,6 +245,10 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        #[cfg(feature = "twins")]
+        if self.flight.lacks(Twin::SilentDrop) {
+            return;
+        }
         self.land(Outcome::Abandoned);
     }
 }
@@ -243,6 +290,10 @@ impl Follower {
 
 impl Drop for Follower {
     fn drop(&mut self) {
+        #[cfg(feature = "twins")]
+        if self.flight.lacks(Twin::KeepPlace) {
+            return;
+        }
         self.flight.waiters.fetch_sub(1, Relaxed);
     }
 }

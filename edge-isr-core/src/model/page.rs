@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use super::storable::is_targeted;
 use super::tag::{TagId, TagSet};
 use super::verdict::{Verdict, verdict};
 use crate::clock::Moment;
+use crate::sync::modelled::AtomicU64;
 
 /// What the allocator and the store add to a page, roughly; the memory bench pins the sum.
 const OVERHEAD_BYTES: usize = 120;

@@ -10,4 +10,10 @@ pub enum Twin {
     JoinOvertaken,
     /// A stale or overtaken answer keeps its downstream freshness.
     FreshDownstream,
+    /// A permit that is dropped releases nobody.
+    SilentDrop,
+    /// A flight's outcome is told while the flight can still be joined.
+    TellBeforeLeaving,
+    /// A follower who leaves keeps its place.
+    KeepPlace,
 }
