@@ -150,7 +150,8 @@ impl Isr {
     /// A miss, when the page may not be handed to this visitor.
     pub fn hand_out(&self, page: &Arc<Page>, owed: u64, arrived: u64) -> Result<HandOut, Miss> {
         let now = self.0.clock.now();
-        if page.status().is_server_error() && page.lifetime().fresh.is_zero() {
+        // No policy gives it a lifetime, so it was not stored: it is what everyone's render came to.
+        if page.status().is_server_error() {
             return Ok(HandOut { page: Arc::clone(page), now, overtaken: false });
         }
         #[cfg(feature = "twins")]
@@ -216,3 +217,6 @@ pub struct HandOut {
     /// Whether it was invalidated while it was rendered.
     pub overtaken: bool,
 }
+
+#[cfg(test)]
+mod tests;

@@ -297,3 +297,6 @@ impl Drop for Follower {
         self.flight.waiters.fetch_sub(1, Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,6 +39,8 @@ mod progress;
 mod purge;
 mod receipt;
 mod sweeps;
+#[cfg(test)]
+mod test_engine;
 mod worker;
 
 pub use builder::{BuildId, Builder};

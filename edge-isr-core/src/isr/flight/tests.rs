@@ -1,0 +1,201 @@
+//! One flight a key: boarding it, its end, and that it leaves nothing behind.
+
+use std::time::Duration;
+
+use tokio::task::yield_now;
+use tokio::time::timeout;
+
+use super::super::busy::Busy;
+use super::super::test_engine::{Engine, key, policy};
+use super::*;
+use crate::model::snapshot::Incarnation;
+
+const MOST: usize = 2;
+
+fn flights() -> (Arc<Flights>, Arc<Busy>) {
+    let busy = Arc::new(Busy::default());
+    (Arc::new(Flights::new(MOST, Arc::clone(&busy))), busy)
+}
+
+fn written(path: &str) -> CacheKey {
+    key(path).to_owned(Arc::new(key(path).scope()))
+}
+
+fn snapshot(seq: u64) -> Snapshot {
+    Snapshot { incarnation: Incarnation::from_bytes([1; 16]), seq }
+}
+
+/// Boards a flight that anybody may join.
+fn board(flights: &Arc<Flights>, key: &CacheKey) -> Boarding {
+    flights.board(key, |_| true, || (snapshot(1), Box::default()))
+}
+
+fn lead(flights: &Arc<Flights>, key: &CacheKey) -> Permit {
+    let Boarding::Lead(permit) = board(flights, key) else { panic!("someone leads already") };
+    permit
+}
+
+fn follow(flights: &Arc<Flights>, key: &CacheKey) -> Follower {
+    let Boarding::Follow(follower) = board(flights, key) else {
+        panic!("nobody leads, or all places are taken")
+    };
+    follower
+}
+
+/// How the flight ends; in paused time a flight that never does is noticed at once.
+async fn ended(follower: Follower) -> Outcome {
+    timeout(Duration::from_secs(60), follower.outcome()).await.expect("whoever waits is released")
+}
+
+fn shards_in_use(flights: &Flights) -> usize {
+    flights.shards.iter().filter(|shard| !lock(shard).is_empty()).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn p11_the_first_leads_the_others_follow_and_all_get_the_same_page() {
+    let (flights, _) = flights();
+    let key = written("/a");
+    let permit = lead(&flights, &key);
+    assert_eq!((permit.key(), permit.snapshot()), (&key, snapshot(1)));
+    let (one, two) = (follow(&flights, &key), follow(&flights, &key));
+    assert_eq!(one.snapshot(), snapshot(1), "a follower can tell what the render may have seen");
+    let engine = Engine::new();
+    let page = engine.page("/a", &policy());
+    permit.finish(Outcome::Page(Arc::clone(&page)));
+    for follower in [one, two] {
+        let Outcome::Page(handed) = ended(follower).await else { panic!("the flight ended with a page") };
+        assert!(Arc::ptr_eq(&handed, &page));
+    }
+}
+
+#[test]
+fn p11_one_flight_per_key_and_none_shared_by_two() {
+    let (flights, _) = flights();
+    let (one, two) = (written("/a"), written("/b"));
+    // The hash only finds the place; the key decides.
+    let twin = two.clone().colliding_with(&one);
+    let first = lead(&flights, &one);
+    let collided = lead(&flights, &twin);
+    assert_eq!((first.key(), collided.key()), (&one, &twin));
+    assert!(flights.is_aloft(&one) && flights.is_aloft(&twin) && !flights.is_aloft(&two));
+    drop(first);
+    assert!(!flights.is_aloft(&one) && flights.is_aloft(&twin), "one lands, the other goes on");
+    drop(follow(&flights, &twin));
+    drop(lead(&flights, &one));
+}
+
+#[test]
+fn p15_as_many_follow_as_may_and_a_place_given_up_is_free_again() {
+    let (flights, _) = flights();
+    let key = written("/a");
+    let _permit = lead(&flights, &key);
+    let mut places: Vec<Follower> = (0..MOST).map(|_| follow(&flights, &key)).collect();
+    for _ in 0..3 {
+        // Being turned away takes no place either.
+        assert!(matches!(board(&flights, &key), Boarding::Full));
+    }
+    places.pop();
+    places.push(follow(&flights, &key));
+    assert!(matches!(board(&flights, &key), Boarding::Full));
+}
+
+#[tokio::test(start_paused = true)]
+async fn p12_a_permit_that_is_dropped_releases_those_who_wait() {
+    let (flights, _) = flights();
+    let key = written("/a");
+    let permit = lead(&flights, &key);
+    let follower = follow(&flights, &key);
+    drop(permit);
+    assert!(matches!(ended(follower).await, Outcome::Abandoned));
+    assert!(!flights.is_aloft(&key));
+    drop(lead(&flights, &key));
+}
+
+#[tokio::test(start_paused = true)]
+async fn p12_nobody_is_answered_before_the_flight_ends() {
+    let (flights, _) = flights();
+    let key = written("/a");
+    let permit = lead(&flights, &key);
+    let waiting = tokio::spawn(ended(follow(&flights, &key)));
+    yield_now().await;
+    assert!(!waiting.is_finished());
+    permit.finish(Outcome::TimedOut);
+    assert!(matches!(waiting.await.unwrap(), Outcome::TimedOut));
+}
+
+#[tokio::test(start_paused = true)]
+async fn p14_a_leader_whose_answer_still_streams_holds_nobody_up() {
+    let (flights, busy) = flights();
+    let key = written("/a");
+    let mut permit = lead(&flights, &key);
+    let follower = follow(&flights, &key);
+    permit.release(Outcome::Unshareable(Reason::TooLarge));
+    assert!(matches!(ended(follower).await, Outcome::Unshareable(Reason::TooLarge)));
+    assert!(busy.is_busy(), "the leader's own answer is still going on");
+    // The next to come leads a flight of its own, which the end of the first leaves alone.
+    let next = lead(&flights, &key);
+    let follower = follow(&flights, &key);
+    permit.finish(Outcome::Failed);
+    assert!(flights.is_aloft(&key));
+    next.finish(Outcome::Panicked);
+    assert!(matches!(ended(follower).await, Outcome::Panicked));
+    assert!(!busy.is_busy());
+}
+
+#[tokio::test(start_paused = true)]
+async fn p12_what_was_said_first_stands() {
+    let (flights, _) = flights();
+    let mut permit = lead(&flights, &written("/a"));
+    let follower = follow(&flights, &written("/a"));
+    permit.release(Outcome::Unshareable(Reason::TooLarge));
+    permit.finish(Outcome::Failed);
+    assert!(matches!(ended(follower).await, Outcome::Unshareable(Reason::TooLarge)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn p01_an_overtaken_flight_is_joined_by_nobody_and_still_serves_its_own() {
+    let (flights, _) = flights();
+    let key = written("/a");
+    let known: Box<[TagId]> = Box::new([TagId(7)]);
+    let Boarding::Lead(old) = flights.board(&key, |_| true, || (snapshot(1), known)) else {
+        panic!("nobody leads yet")
+    };
+    let early = follow(&flights, &key);
+    let joinable = |flight: &Flight| {
+        assert_eq!((flight.snapshot(), flight.known()), (snapshot(1), &[TagId(7)][..]));
+        false
+    };
+    let Boarding::Lead(new) = flights.board(&key, joinable, || (snapshot(2), Box::default())) else {
+        panic!("the flight may not be joined")
+    };
+    assert_eq!(follow(&flights, &key).snapshot(), snapshot(2), "whoever comes now joins the new one");
+    old.finish(Outcome::Failed);
+    assert!(matches!(ended(early).await, Outcome::Failed));
+    assert!(flights.is_aloft(&key), "the new one is still in the air");
+    drop(new);
+    assert!(!flights.is_aloft(&key));
+}
+
+#[tokio::test(start_paused = true)]
+async fn p14_a_flight_that_nobody_can_join_stands_in_nobodys_way() {
+    let (flights, busy) = flights();
+    let key = written("/a");
+    let solo = flights.solo(key.clone(), snapshot(3));
+    assert_eq!((solo.key(), solo.snapshot()), (&key, snapshot(3)));
+    assert!(busy.is_busy() && !flights.is_aloft(&key));
+    let permit = lead(&flights, &key);
+    solo.finish(Outcome::Failed);
+    assert!(flights.is_aloft(&key), "the end of the one is not the end of the other");
+    drop(permit);
+    assert!(!busy.is_busy());
+}
+
+#[test]
+fn p15_flights_that_landed_take_no_room() {
+    let (flights, busy) = flights();
+    let permits: Vec<Permit> = (0..1_000).map(|n| lead(&flights, &written(&format!("/{n}")))).collect();
+    assert!(shards_in_use(&flights) > SHARDS / 2, "keys spread over the locks");
+    drop(permits);
+    assert_eq!(shards_in_use(&flights), 0);
+    assert!(!busy.is_busy());
+}
