@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    AGE, CACHE_CONTROL, CONTENT_LENGTH, ETAG, EXPIRES, HeaderMap, HeaderName, HeaderValue, PRAGMA, VARY,
+    AGE, CACHE_CONTROL, CONTENT_LENGTH, ETAG, EXPIRES, HeaderMap, HeaderName, HeaderValue, PRAGMA,
 };
 use http::{StatusCode, response};
 use sha2::{Digest, Sha256};
@@ -187,7 +187,6 @@ impl Isr {
         if !headers.contains_key(ETAG) {
             headers.insert(ETAG, etag(body));
         }
-        declare_vary(headers, rules);
         let mut freshness = match key.scope().audience {
             Audience::Draft => Some(cache_control::PRIVATE),
             // What a function computed can't be told to a shared cache downstream, which would mix the pages up.
@@ -293,20 +292,6 @@ impl Isr {
             );
         }
         None
-    }
-}
-
-/// Names every declared header in `Vary`, so that caches downstream keep the variants apart too.
-fn declare_vary(headers: &mut HeaderMap, rules: &Rules) {
-    for name in &rules.vary {
-        let named = headers.get_all(VARY).iter().any(|line| {
-            line.as_bytes()
-                .split(|&byte| byte == b',')
-                .any(|one| one.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))
-        });
-        if !named {
-            headers.append(VARY, HeaderValue::from(name.clone()));
-        }
     }
 }
 

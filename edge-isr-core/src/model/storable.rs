@@ -240,4 +240,29 @@ mod tests {
         assert_eq!(headers.len(), 1);
         assert!(headers.contains_key("x-bar"));
     }
+
+    #[test]
+    fn p27_vary_names_every_declared_dimension_once() {
+        let declared = ["accept-language", "x-device"].map(HeaderName::from_static);
+        let named = |lines: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(VARY, HeaderValue::from_static(line));
+            }
+            name_dimensions(&mut headers, &declared);
+            headers.get_all(VARY).iter().map(|line| line.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(named(&[]), ["accept-language, x-device"]);
+        assert_eq!(named(&["Accept-Encoding"]), ["Accept-Encoding", "accept-language, x-device"]);
+        assert_eq!(
+            named(&["accept-encoding ,X-Device"]),
+            ["accept-encoding ,X-Device", "accept-language"],
+            "what the handler named is not named again"
+        );
+        let both = ["x-device", "Accept-Language"];
+        assert_eq!(named(&both), both);
+        let mut none = HeaderMap::new();
+        name_dimensions(&mut none, &[]);
+        assert!(none.is_empty());
+    }
 }
