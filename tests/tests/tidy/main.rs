@@ -1,0 +1,113 @@
+//! The house rules, as a test: it reads the sources of the workspace and says what is out of place, what to do
+//! about it, and why the rule is there.
+//!
+//! Each rule is a function over sources, with a test beside it that shows it refuse a bad one. What a rule does
+//! not bind stands here, with the reason; an exception that nothing needs any more fails its test.
+#![allow(clippy::unwrap_used, reason = "what can't go on fails its test")]
+
+mod clocks;
+mod docs;
+mod finding;
+mod floors;
+mod habits;
+mod lengths;
+mod ports;
+mod reasons;
+mod sources;
+mod tokens;
+
+use finding::{except, expect_none};
+use ports::NoSuite;
+use sources::workspace;
+
+#[test]
+fn a_room_uses_its_own_floor_and_those_below() {
+    expect_none(
+        &floors::of_core(workspace()),
+        "a room can be read, tested and replaced without those above it, and no two rooms need each other",
+    );
+}
+
+#[test]
+fn the_model_is_pure() {
+    expect_none(
+        &floors::model_is_pure(workspace()),
+        "a rule that waits for nothing and reads nothing is one that a table of cases proves",
+    );
+}
+
+#[test]
+fn adapters_name_no_backend() {
+    expect_none(
+        &floors::of_adapters(workspace()),
+        "who chooses a backend is the application; an adapter that knows one binds everybody to it",
+    );
+}
+
+#[test]
+fn files_can_be_held_in_mind() {
+    let exceptions = [
+        ("edge-isr-core/src/isr/admit.rs", "dressing a page has not yet a file of its own"),
+        ("edge-isr-core/src/isr/worker.rs", "the worker is being taken apart"),
+        ("edge-isr-core/src/model/page.rs", "a page's parts have not yet a file of their own"),
+        ("edge-isr-tower/src/service.rs", "the roads that are rare have not yet a file of their own"),
+        ("tests/tests/inputs.rs", "not yet split by subject"),
+        ("tests/tests/privacy.rs", "not yet split by subject"),
+    ];
+    expect_none(&except(lengths::of_files(workspace()), &exceptions), "a file is about one thing");
+}
+
+#[test]
+fn functions_fit_a_screen() {
+    expect_none(&lengths::of_functions(workspace()), "what is seen at once can be judged at once");
+}
+
+#[test]
+fn one_file_reads_the_clock() {
+    let exceptions = [(
+        "edge-isr-tower/src/miss.rs",
+        "how long a visitor has waited is measured on the time line of the timer that ends the wait",
+    )];
+    expect_none(
+        &except(clocks::elsewhere(workspace()), &exceptions),
+        "time is a value: tests move it by hand, and no wall clock decides about freshness (P2)",
+    );
+}
+
+#[test]
+fn no_leftovers_and_no_silence_without_a_reason() {
+    expect_none(&habits::never(workspace()), "what is in the tree is meant");
+    expect_none(
+        &habits::unwraps(workspace()),
+        "a cache that panics takes a page down that would have been served",
+    );
+    expect_none(&habits::lints(workspace()), "these lints hold what no test can");
+}
+
+#[test]
+fn every_port_has_the_suite_that_its_contract_promises() {
+    expect_none(
+        &ports::contracts(workspace(), NoSuite::Tolerated),
+        "authors of backends read the contract and run the suite: the two must say the same",
+    );
+}
+
+#[test]
+fn every_reason_has_a_test_and_stands_in_the_docs() {
+    expect_none(
+        &reasons::untested(workspace()),
+        "a reason that no test meets may be one that nobody is ever given",
+    );
+    expect_none(&reasons::undocumented(workspace()), "an operator looks the word up (P35)");
+}
+
+#[test]
+fn what_is_promised_is_tested() {
+    expect_none(&docs::promises(workspace()), "a promise counts once a test can refute it");
+    expect_none(&docs::numbers(workspace()), "a test that proves a promise is found from the promise");
+}
+
+#[test]
+fn the_docs_name_files_that_are_there() {
+    expect_none(&docs::paths(workspace()), "a map that leads nowhere is worse than none");
+}

@@ -1,0 +1,99 @@
+//! The sources of the workspace, as rules look at them.
+
+use std::fs;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use crate::tokens::{self, Token};
+
+/// A file, and where it stands below the workspace's root.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) path: String,
+    pub(crate) text: String,
+    /// Comments are no tokens; documentation is.
+    pub(crate) tokens: Vec<Token>,
+}
+
+impl Source {
+    /// `path` as it stands in messages, with `/` on every system.
+    pub(crate) fn new(path: &str, text: &str) -> Self {
+        let is_test = is_test_file(path);
+        let tokens = if is_rust(path) { tokens::of(path, text, is_test) } else { Vec::new() };
+        Self { path: path.to_owned(), text: text.to_owned(), tokens }
+    }
+
+    pub(crate) fn is_rust(&self) -> bool {
+        is_rust(&self.path)
+    }
+
+    /// Whether all of it is test code.
+    pub(crate) fn is_test_file(&self) -> bool {
+        is_test_file(&self.path)
+    }
+
+    /// Whether it is part of what users depend on, its unit tests included.
+    pub(crate) fn is_library(&self) -> bool {
+        self.path.starts_with("edge-isr-") && self.path.contains("/src/") && self.is_rust()
+    }
+
+    /// Where it stands below a crate's `src`; `None` for other crates and folders.
+    pub(crate) fn below_src(&self, krate: &str) -> Option<&str> {
+        let inside = self.path.strip_prefix(krate)?.strip_prefix("/src/")?;
+        self.is_rust().then_some(inside)
+    }
+
+    /// The tokens that users run.
+    pub(crate) fn code(&self) -> Vec<&Token> {
+        self.tokens.iter().filter(|token| !token.is_test).collect()
+    }
+
+    /// The tokens that only tests run.
+    pub(crate) fn tests(&self) -> Vec<&Token> {
+        self.tokens.iter().filter(|token| token.is_test).collect()
+    }
+}
+
+fn is_rust(path: &str) -> bool {
+    path.ends_with(".rs")
+}
+
+fn is_test_file(path: &str) -> bool {
+    is_rust(path) && (path.ends_with("/tests.rs") || path.starts_with("tests/") || path.contains("/tests/"))
+}
+
+/// Every source, manifest and page of documentation of the workspace.
+pub(crate) fn workspace() -> &'static [Source] {
+    static ALL: OnceLock<Vec<Source>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package stands in the root");
+        let mut found = Vec::new();
+        read(root, "", &mut found);
+        found.sort_by(|a, b| a.path.cmp(&b.path));
+        assert!(found.len() > 100, "the workspace has more sources than {}", found.len());
+        found
+    })
+}
+
+fn read(folder: &Path, prefix: &str, found: &mut Vec<Source>) {
+    for entry in fs::read_dir(folder).expect("the workspace can be read") {
+        let entry = entry.expect("the workspace can be read");
+        let name = entry.file_name().into_string().expect("our files have plain names");
+        // What is hidden, built or fetched is not ours.
+        if name.starts_with('.') || name == "target" || name == "node_modules" {
+            continue;
+        }
+        let path = format!("{prefix}{name}");
+        if entry.file_type().expect("the workspace can be read").is_dir() {
+            read(&entry.path(), &format!("{path}/"), found);
+        } else if [".rs", ".toml", ".md"].iter().any(|kind| name.ends_with(kind)) {
+            let text = fs::read_to_string(entry.path()).expect("our files are text");
+            found.push(Source::new(&path, &text));
+        }
+    }
+}
+
+/// The source of a path that rules rely on.
+pub(crate) fn of<'a>(sources: &'a [Source], path: &str) -> &'a Source {
+    sources.iter().find(|source| source.path == path).unwrap_or_else(|| panic!("{path} is gone"))
+}
