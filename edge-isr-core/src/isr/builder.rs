@@ -187,11 +187,7 @@ impl Builder {
     pub fn build(self) -> Result<Isr, ConfigError> {
         self.limits.check()?;
         check_name(&self.name)?;
-        for (n, header) in self.tag_headers.iter().enumerate() {
-            if self.tag_headers[..n].contains(header) {
-                return Err(ConfigError::Duplicate { field: "tag_header", value: format!("{header:?}") });
-            }
-        }
+        check_tag_headers(&self.tag_headers)?;
         let hosts = if self.origins.is_empty() {
             Hosts::any(self.limits.hosts)
         } else {
@@ -262,6 +258,13 @@ impl Builder {
 
 fn malformed(field: &'static str, value: &str, reason: &str) -> ConfigError {
     ConfigError::Malformed { field, value: value.to_owned(), reason: reason.to_owned() }
+}
+
+fn check_tag_headers(headers: &[TagHeader]) -> Result<(), ConfigError> {
+    let twice = headers.iter().enumerate().find(|(n, header)| headers[..*n].contains(header));
+    twice.map_or(Ok(()), |(_, header)| {
+        Err(ConfigError::Duplicate { field: "tag_header", value: format!("{header:?}") })
+    })
 }
 
 fn check_name(name: &str) -> Result<(), ConfigError> {

@@ -133,7 +133,11 @@ impl Watched {
     /// # Cancellation
     ///
     /// Dropping the future changes nothing.
-    pub(crate) async fn until(&self, done: impl Fn(&Progress) -> bool + Send, timeout: Duration) -> Progress {
+    pub(crate) async fn until(
+        &self,
+        done: impl Fn(&Progress) -> bool + Send + Sync,
+        timeout: Duration,
+    ) -> Progress {
         let waiting = async {
             loop {
                 let changed = self.changed.notified();

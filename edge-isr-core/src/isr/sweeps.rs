@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     fn sweep(busy: &Arc<Busy>, name: &str, mode: Mode, seq: u64, purges: &Arc<Watched>) -> Sweep {
-        Sweep::new(&[Tag::named(name)], mode, seq, vec![purges.clone()], busy.begin())
+        Sweep::new(&[Tag::named(name)], mode, seq, vec![Arc::clone(purges)], busy.begin())
     }
 
     #[test]
