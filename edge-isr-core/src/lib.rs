@@ -13,6 +13,7 @@
 //! The truth about freshness is one number: see [`graph::Ledger`] and [`model::verdict`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod chance;
 pub mod clock;
 pub mod connector;
 mod error;

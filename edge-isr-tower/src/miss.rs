@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use edge_isr_core::isr::flight::{Boarding, Outcome};
 use edge_isr_core::isr::look_up::Miss;
-use edge_isr_core::model::key::CacheKey;
+use edge_isr_core::model::key::{CacheKey, KeyRef};
 use edge_isr_core::origin::Refilled;
 use edge_isr_core::{BoxError, Reason};
 use http::{Request, Response, StatusCode, request};
@@ -25,10 +25,11 @@ use crate::visitor::{Landed, Visitor, made};
 /// How often a request begins or joins another flight because one was overtaken, abandoned or panicked.
 const TRIES: usize = 3;
 
-/// Sees to it that one render of a stale page runs.
-pub(crate) fn refresh<S, F, ReqBody, ResBody>(
+/// Begins a render of a page that is still fresh, unless one is in the air.
+#[cold]
+pub(crate) fn refresh_ahead<S, F, ReqBody, ResBody>(
     shared: &Arc<Shared<S, F>>,
-    key: &CacheKey,
+    key: &KeyRef<'_>,
     route: &Arc<Route>,
     parts: &request::Parts,
 ) where
@@ -40,15 +41,36 @@ pub(crate) fn refresh<S, F, ReqBody, ResBody>(
     ResBody: Body<Data = Bytes> + Send + 'static,
     ResBody::Error: Into<BoxError>,
 {
+    if refresh(shared, &shared.isr.own_key(key), route, parts) {
+        shared.isr.count(Reason::Ahead);
+    }
+}
+
+/// Sees to it that one render of a page runs; whether it had to begin it.
+pub(crate) fn refresh<S, F, ReqBody, ResBody>(
+    shared: &Arc<Shared<S, F>>,
+    key: &CacheKey,
+    route: &Arc<Route>,
+    parts: &request::Parts,
+) -> bool
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+    F: RouteFacts,
+    ReqBody: Default + Send + 'static,
+    ResBody: Body<Data = Bytes> + Send + 'static,
+    ResBody::Error: Into<BoxError>,
+{
     if shared.isr.is_being_renewed(key) {
-        return;
+        return false;
     }
     let mut order = None;
     let boarding =
         shared.isr.board(key, 0, || order.insert(Order::new(shared, key.clone(), route, parts)).tags.clone());
-    if let (Boarding::Lead(permit), Some(order)) = (boarding, order) {
-        drop(render::spawn(Arc::clone(shared), permit, order, false));
-    }
+    let (Boarding::Lead(permit), Some(order)) = (boarding, order) else { return false };
+    drop(render::spawn(Arc::clone(shared), permit, order, false));
+    true
 }
 
 /// Renders a page for a worker, whoever else may be waiting for it.

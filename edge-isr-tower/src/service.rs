@@ -174,7 +174,11 @@ where
         match found {
             LookUp::Fresh(hit) => {
                 let selection = select(&hit);
-                ResponseFuture::ready(shared.isr.answer(&hit, &selection))
+                let answer = shared.isr.answer(&hit, &selection);
+                if shared.isr.is_due_ahead(&hit) {
+                    miss::refresh_ahead(shared, &key, route, &parts);
+                }
+                ResponseFuture::ready(answer)
             }
             LookUp::Stale(hit) => {
                 let selection = select(&hit);

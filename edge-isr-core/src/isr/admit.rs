@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::Isr;
 use super::flight::Permit;
 use crate::clock::Moment;
+use crate::model::ahead::Lead;
 use crate::model::cache_control;
 use crate::model::head::{CACHE_TAG, HeadParts, SURROGATE_KEY};
 use crate::model::implicit;
@@ -57,6 +58,9 @@ const TAG_HEADER_BYTES: usize = 16_000;
 /// The most lines of a head that is stored. A map of headers panics at some 24,000, and each line of a template
 /// costs more than it says.
 const HEAD_LINES: usize = 1_000;
+
+/// Into how many lifetimes those of a route's pages are spread. Pages with the same one share a head.
+const JITTER_STEPS: u64 = 32;
 
 /// What the handler said while it rendered, sealed when its body was complete.
 #[derive(Debug, Default)]
@@ -111,6 +115,7 @@ impl Isr {
                 return Admitted::Vetoed(reason, Box::new(parts), body);
             }
         };
+        let lifetime = self.jittered(lifetime, rules);
         self.dress(&mut parts.headers, rules, &lifetime, permit.key(), &sealed.tags, &body);
         let page = Arc::new(self.assemble(permit, rules, lifetime, &mut parts, &body, &sealed.tags));
         seal(Arc::downgrade(&page));
@@ -149,6 +154,15 @@ impl Isr {
             Duration::ZERO => Err(Reason::HandlerLifetime),
             fresh => Ok(Lifetime { fresh, ..lifetime }),
         }
+    }
+
+    /// The page's own lifetime: what pages are stored with together ends apart.
+    fn jittered(&self, lifetime: Lifetime, rules: &Rules) -> Lifetime {
+        if rules.lifetime_jitter <= 0.0 {
+            return lifetime;
+        }
+        let step = self.0.chance.bits() % JITTER_STEPS;
+        lifetime.shortened(rules.lifetime_jitter * step as f64 / (JITTER_STEPS - 1) as f64)
     }
 
     /// An answer that is not stored: the key is passed for a while, and what stood there before goes, unless
@@ -247,7 +261,9 @@ impl Isr {
         };
         let birth = Birth { snapshot, at: self.0.clock.now() };
         let (head, is_new) = self.0.heads.of(head);
-        let page = Page::new(key, birth, head, &own, tags, &self.ids(key, tags, false), body);
+        let took = permit.began().map(|began| birth.at.since(began)).unwrap_or_default();
+        let page = Page::new(key, birth, head, &own, tags, &self.ids(key, tags, false), body)
+            .with_lead(Lead::of(took, rules.refresh_ahead));
         if is_new { page.paying_for_head() } else { page }
     }
 

@@ -18,6 +18,7 @@ use super::limits::Limits;
 use super::receipt::Receipts;
 use super::sweeps::Sweeps;
 use super::{Inner, Isr};
+use crate::chance::Chance;
 use crate::clock::{Clock, SystemClock};
 use crate::connector::Connector;
 use crate::error::ConfigError;
@@ -62,6 +63,7 @@ pub struct Builder {
     receipt_key: Option<Secret>,
     debug: bool,
     disabled: bool,
+    seed: Option<u64>,
     #[cfg(feature = "twins")]
     twin: Option<crate::testing::Twin>,
 }
@@ -90,6 +92,7 @@ impl Default for Builder {
             receipt_key: None,
             debug: false,
             disabled: false,
+            seed: None,
             #[cfg(feature = "twins")]
             twin: None,
         }
@@ -172,6 +175,13 @@ impl Builder {
         self
     }
 
+    /// What chance begins with: lifetime jitter and refresh-ahead draw the same each time. For tests.
+    #[cfg(feature = "testing")]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
     /// Removes one protection, to show that its test can fail.
     #[cfg(feature = "twins")]
     pub fn twin(mut self, twin: crate::testing::Twin) -> Self {
@@ -208,6 +218,7 @@ impl Builder {
             BuildId::Executable if self.store.is_some() => Some(executable_hash()?),
             BuildId::Executable | BuildId::Ignore => None,
         };
+        let seed = self.seed.map_or_else(|| random().map(u64::from_le_bytes), Ok)?;
         let limits = self.limits;
         let ledger = Ledger::new(Incarnation::from_bytes(random::<16>()?), limits.marks, HORIZON);
         let index_bytes =
@@ -240,6 +251,7 @@ impl Builder {
             notes: Notes::default(),
             name: self.name,
             clock: self.clock,
+            chance: Chance::seeded(seed),
             store: self.store,
             connectors: self.connectors.into(),
             tag_headers: self.tag_headers.into(),

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use tokio::sync::watch;
 
+use crate::clock::Moment;
 use crate::hash::IdentityState;
 use crate::model::key::CacheKey;
 use crate::model::page::Page;
@@ -134,7 +135,8 @@ impl Flights {
         // Overtaken: it goes on for those who wait for it, but nobody joins it any more.
         flights.retain(|overtaken| overtaken.key != *key);
         flights.push(Arc::clone(&flight));
-        Boarding::Lead(Permit { flight, flights: Some(Arc::clone(self)), _aloft: self.aloft.begin() })
+        let flights = Some(Arc::clone(self));
+        Boarding::Lead(Permit { flight, flights, began: None, _aloft: self.aloft.begin() })
     }
 
     /// Whether a render of the key is in the air that can be joined.
@@ -147,7 +149,7 @@ impl Flights {
     /// The right to render without anybody joining: for keys that are passed.
     pub(crate) fn solo(&self, key: CacheKey, snapshot: Snapshot) -> Permit {
         let flight = self.flight(key, snapshot, Box::default());
-        Permit { flight, flights: None, _aloft: self.aloft.begin() }
+        Permit { flight, flights: None, began: None, _aloft: self.aloft.begin() }
     }
 
     fn flight(&self, key: CacheKey, snapshot: Snapshot, known: Box<[TagId]>) -> Arc<Flight> {
@@ -193,6 +195,7 @@ pub struct Permit {
     flight: Arc<Flight>,
     /// `None` once landed, and for a flight that nobody could join.
     flights: Option<Arc<Flights>>,
+    began: Option<Moment>,
     _aloft: super::busy::Guard,
 }
 
@@ -207,6 +210,18 @@ impl Permit {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.flight.snapshot
+    }
+
+    /// Notes when the handler is first polled: from here on it is counted how long the render takes. A wait for
+    /// room is none of it, or pages would be rendered the further ahead the fuller it is.
+    pub fn begin(&mut self, now: Moment) {
+        self.began = Some(now);
+    }
+
+    /// When the handler was first polled.
+    #[must_use]
+    pub fn began(&self) -> Option<Moment> {
+        self.began
     }
 
     /// Ends the flight.

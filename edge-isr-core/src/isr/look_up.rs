@@ -137,6 +137,17 @@ impl Isr {
         hit.page.answer(selection, ladder::age(age.as_secs()), status)
     }
 
+    /// Whether to render a fresh page ahead of its end: drawn for each hit near it, if the policy asks for that.
+    #[must_use]
+    #[inline]
+    pub fn is_due_ahead(&self, hit: &Hit) -> bool {
+        !hit.page.lead().is_none() && self.draw(hit)
+    }
+
+    fn draw(&self, hit: &Hit) -> bool {
+        hit.page.lead().is_due(hit.age(), hit.page.lifetime().fresh, || self.0.chance.unit())
+    }
+
     #[cold]
     fn answer_with_care(&self, hit: &Hit, selection: &Selection) -> Response<bytes::Bytes> {
         let applied = self.0.graph.ledger().applied();

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use self::hits::Hits;
+use crate::chance::Chance;
 use crate::clock::{Clock, Moment};
 use crate::connector::Connector;
 use crate::error::Result;
@@ -73,6 +74,7 @@ pub(crate) struct Inner {
     pub(crate) hits: &'static Hits,
     pub(crate) limits: Limits,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) chance: Chance,
     pub(crate) pages: MemoryPages,
     pub(crate) graph: MemoryGraph,
     pub(crate) scopes: Scopes,

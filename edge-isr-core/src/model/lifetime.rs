@@ -38,6 +38,15 @@ impl Lifetime {
         self.fresh.saturating_add(self.while_revalidate.max(self.if_error))
     }
 
+    /// The same with its freshness shortened by this share of it, but not below one second. What is shorter
+    /// already stays as it is.
+    #[must_use]
+    pub fn shortened(self, share: f64) -> Self {
+        let least = self.fresh.min(Duration::from_secs(1));
+        let fresh = self.fresh.mul_f64(1.0 - share.clamp(0.0, 1.0));
+        Self { fresh: fresh.clamp(least, self.fresh), ..self }
+    }
+
     /// What remains of the freshness lifetime in whole seconds; negative when it is over.
     #[must_use]
     pub fn ttl(&self, age: Duration) -> i64 {
@@ -65,6 +74,17 @@ mod tests {
         assert!(!lifetime.may_serve_on_error(30 * S));
         assert_eq!((lifetime.ttl(4 * S), lifetime.ttl(10 * S), lifetime.ttl(12 * S)), (6, -1, -2));
         assert_eq!(lifetime.total(), 30 * S);
+    }
+
+    #[test]
+    fn a_share_shortens_freshness_alone_and_not_below_a_second() {
+        let lifetime = Lifetime { fresh: 10 * S, while_revalidate: 5 * S, if_error: 20 * S };
+        let fresh = |share| lifetime.shortened(share).fresh;
+        assert_eq!((fresh(0.0), fresh(0.25), fresh(0.95), fresh(1.0)), (10 * S, S * 15 / 2, S, S));
+        assert_eq!((fresh(-1.0), fresh(2.0)), (10 * S, S));
+        assert_eq!(lifetime.shortened(0.5), Lifetime { fresh: 5 * S, ..lifetime });
+        let short = Lifetime { fresh: S / 2, ..lifetime };
+        assert_eq!(short.shortened(0.9), short);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the words mean: tags, keys, pages, lifetimes, verdicts. Pure: nothing here is async, does I/O or reads
 //! a clock; ages come in as values.
 
+pub mod ahead;
 pub mod authority;
 pub mod cache_control;
 pub mod cache_status;

@@ -6,12 +6,7 @@ use std::time::Duration;
 
 use http::{StatusCode, request};
 
-use super::lifetime::Lifetime;
-use super::rules::{
-    MAX_SECONDS, check_name, check_parameter, check_seconds, check_status, check_vary, unique, zero,
-};
 use super::verdict::Loss;
-use crate::error::ConfigError;
 
 pub use super::rules::Rules;
 
@@ -68,21 +63,23 @@ pub type Namer = Arc<dyn Fn(&request::Parts) -> Option<String> + Send + Sync>;
 #[derive(Clone)]
 #[must_use]
 pub struct Policy {
-    s_maxage: Duration,
-    while_revalidate: Option<Duration>,
-    if_error: Option<Duration>,
-    browser_max_age: Duration,
-    vary: Vec<String>,
-    query: Vec<String>,
-    variants: Vec<(String, Namer)>,
-    tenant: Option<Namer>,
-    draft: Option<Predicate>,
-    bypass_when: Option<Predicate>,
-    cookies: Cookies,
-    statuses: Vec<(StatusCode, Duration)>,
-    max_body_bytes: Option<usize>,
-    empty: Empty,
-    loss: Loss,
+    pub(super) s_maxage: Duration,
+    pub(super) while_revalidate: Option<Duration>,
+    pub(super) if_error: Option<Duration>,
+    pub(super) refresh_ahead: Option<f64>,
+    pub(super) lifetime_jitter: Option<f64>,
+    pub(super) browser_max_age: Duration,
+    pub(super) vary: Vec<String>,
+    pub(super) query: Vec<String>,
+    pub(super) variants: Vec<(String, Namer)>,
+    pub(super) tenant: Option<Namer>,
+    pub(super) draft: Option<Predicate>,
+    pub(super) bypass_when: Option<Predicate>,
+    pub(super) cookies: Cookies,
+    pub(super) statuses: Vec<(StatusCode, Duration)>,
+    pub(super) max_body_bytes: Option<usize>,
+    pub(super) empty: Empty,
+    pub(super) loss: Loss,
 }
 
 impl Default for Policy {
@@ -92,6 +89,8 @@ impl Default for Policy {
             s_maxage: Duration::from_secs(300),
             while_revalidate: None,
             if_error: None,
+            refresh_ahead: None,
+            lifetime_jitter: None,
             browser_max_age: Duration::ZERO,
             vary: Vec::new(),
             query: Vec::new(),
@@ -130,6 +129,47 @@ impl Policy {
     /// How long after that it is served when renders fail (RFC 5861 §4). Never after a hard invalidation.
     pub fn stale_if_error(mut self, window: Duration) -> Self {
         self.if_error = Some(window);
+        self
+    }
+
+    /// Renders a page that is still asked for shortly before it ages, in the background, so that nobody meets it
+    /// stale or waits for it (XFetch). Each hit near the end draws how far ahead to begin; the mean is the
+    /// page's own last render time times `beta`. 1 suits most; more begins earlier; 0.01 to 100 are taken.
+    ///
+    /// Off by default. A page lives a little shorter with it, never less than half its lifetime, and one
+    /// that nobody asks for in its last moments is not rendered.
+    ///
+    /// ```
+    /// use edge_isr_core::Policy;
+    ///
+    /// assert!(Policy::new().refresh_ahead(1.0).check().is_ok());
+    /// let error = Policy::new().refresh_ahead(0.0).check().unwrap_err();
+    /// assert!(error.to_string().contains("policy.refresh_ahead"));
+    /// ```
+    pub fn refresh_ahead(mut self, beta: f64) -> Self {
+        self.refresh_ahead = Some(beta);
+        self
+    }
+
+    /// Shortens each page's lifetime at random by up to this share of it, so that pages that were stored together
+    /// do not age together. Never lengthens it, and never goes below one second. `s-maxage` and the `ttl` in
+    /// `Cache-Status` are those of the page.
+    ///
+    /// Off by default; 0.01 to 0.9 are taken. Lifetimes come in 32 steps, so that pages of a route go on
+    /// sharing their heads.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use edge_isr_core::Policy;
+    ///
+    /// // From 270 to 300 seconds.
+    /// let policy = Policy::new().s_maxage(Duration::from_secs(300)).lifetime_jitter(0.1);
+    /// assert!(policy.check().is_ok());
+    /// let error = Policy::new().lifetime_jitter(10.0).check().unwrap_err();
+    /// assert!(error.to_string().contains("policy.lifetime_jitter"));
+    /// ```
+    pub fn lifetime_jitter(mut self, share: f64) -> Self {
+        self.lifetime_jitter = Some(share);
         self
     }
 
@@ -215,68 +255,6 @@ impl Policy {
         self.loss = loss;
         self
     }
-
-    /// Checks the settings and puts them into the form the engine works with.
-    ///
-    /// # Errors
-    ///
-    /// For a lifetime of zero, a dimension declared twice, a name that is none, a status that is never
-    /// storable; the error names the setting and its bound.
-    pub fn check(&self) -> Result<Rules, ConfigError> {
-        let windows = [
-            ("policy.stale_while_revalidate", self.while_revalidate),
-            ("policy.stale_if_error", self.if_error),
-        ];
-        for (field, window) in [("policy.s_maxage", Some(self.s_maxage))].into_iter().chain(windows) {
-            window.map_or(Ok(()), |window| check_seconds(field, window))?;
-        }
-        if self.browser_max_age > MAX_SECONDS {
-            check_seconds("policy.browser_max_age", self.browser_max_age)?;
-        }
-        if self.max_body_bytes == Some(0) {
-            return Err(zero("policy.max_body_bytes", "at least 1"));
-        }
-        for (status, fresh) in &self.statuses {
-            check_status(*status, *fresh)?;
-        }
-        let mut query = self.query.clone();
-        query.sort_unstable();
-        for name in &query {
-            check_parameter(name)?;
-        }
-        unique("policy.query", &query)?;
-        for (name, _) in &self.variants {
-            check_name("policy.variant", name)?;
-        }
-        if let Cookies::BypassOn(names) = &self.cookies {
-            names.iter().try_for_each(|name| check_name("policy.cookies", name))?;
-            unique("policy.cookies", names)?;
-        }
-        unique("policy.variant", self.variants.iter().map(|(name, _)| name))?;
-        unique(
-            "policy.status",
-            &self.statuses.iter().map(|(status, _)| status.to_string()).collect::<Vec<_>>(),
-        )?;
-        Ok(Rules {
-            lifetime: Lifetime {
-                fresh: self.s_maxage,
-                while_revalidate: self.while_revalidate.unwrap_or_default(),
-                if_error: self.if_error.unwrap_or_default(),
-            },
-            browser_max_age: self.browser_max_age,
-            vary: check_vary(&self.vary)?,
-            query: query.into(),
-            variants: self.variants.clone().into(),
-            tenant: self.tenant.clone(),
-            draft: self.draft.clone(),
-            bypass_when: self.bypass_when.clone(),
-            cookies: self.cookies.clone(),
-            statuses: self.statuses.clone().into(),
-            max_body_bytes: self.max_body_bytes,
-            empty: self.empty,
-            loss: self.loss,
-        })
-    }
 }
 
 impl fmt::Debug for Policy {
@@ -285,6 +263,8 @@ impl fmt::Debug for Policy {
             .field("s_maxage", &self.s_maxage)
             .field("stale_while_revalidate", &self.while_revalidate)
             .field("stale_if_error", &self.if_error)
+            .field("refresh_ahead", &self.refresh_ahead)
+            .field("lifetime_jitter", &self.lifetime_jitter)
             .field("query", &self.query)
             .field("vary", &self.vary)
             .field("cookies", &self.cookies)
@@ -295,6 +275,7 @@ impl fmt::Debug for Policy {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lifetime::Lifetime;
     use super::*;
 
     #[test]
@@ -322,10 +303,33 @@ mod tests {
             (Policy::new().cookies(Cookies::bypass_on([""])), "policy.cookies"),
             (Policy::new().cookies(Cookies::bypass_on(["a", "a"])), "policy.cookies"),
             (Policy::new().variant("", |_| None), "policy.variant"),
+            (Policy::new().refresh_ahead(0.0), "policy.refresh_ahead"),
+            (Policy::new().refresh_ahead(-1.0), "policy.refresh_ahead"),
+            (Policy::new().refresh_ahead(100.1), "policy.refresh_ahead"),
+            (Policy::new().refresh_ahead(f64::NAN), "policy.refresh_ahead"),
+            (Policy::new().lifetime_jitter(0.0), "policy.lifetime_jitter"),
+            (Policy::new().lifetime_jitter(-0.1), "policy.lifetime_jitter"),
+            (Policy::new().lifetime_jitter(10.0), "policy.lifetime_jitter"),
+            (Policy::new().lifetime_jitter(f64::INFINITY), "policy.lifetime_jitter"),
+            (Policy::new().lifetime_jitter(f64::NAN), "policy.lifetime_jitter"),
         ];
         for (policy, field) in refused {
             let message = policy.check().unwrap_err().to_string();
             assert!(message.contains(field), "{message}");
+        }
+    }
+
+    #[test]
+    fn what_spreads_renders_is_off_unless_asked_for_and_shows() {
+        let rules = Policy::new().check().unwrap();
+        assert_eq!((rules.refresh_ahead, rules.lifetime_jitter), (0.0, 0.0));
+        for (beta, share) in [(0.01, 0.01), (100.0, 0.9)] {
+            let policy = Policy::new().refresh_ahead(beta).lifetime_jitter(share);
+            let rules = policy.check().unwrap();
+            assert_eq!((rules.refresh_ahead, rules.lifetime_jitter), (beta, share));
+            let shown = format!("{policy:?}");
+            assert!(shown.contains(&format!("refresh_ahead: Some({beta:?})")), "{shown}");
+            assert!(shown.contains(&format!("lifetime_jitter: Some({share:?})")), "{shown}");
         }
     }
 

@@ -25,6 +25,8 @@ macro_rules! reasons {
 reasons! {
     /// Answered from a fresh page.
     Hit = "hit",
+    /// A fresh page was answered from and a render begun ahead of its end. The answer itself is a `hit`.
+    Ahead = "ahead",
     /// Answered from a page past its lifetime while a render runs.
     Aged = "aged",
     /// Answered from a softly invalidated page while a render runs.

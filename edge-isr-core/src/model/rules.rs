@@ -2,22 +2,99 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use http::StatusCode;
 use http::header::HeaderName;
 
 use super::lifetime::Lifetime;
-use super::policy::{Cookies, Empty, Namer, Predicate};
+use super::policy::{Cookies, Empty, Namer, Policy, Predicate};
 use super::verdict::Loss;
 use crate::error::ConfigError;
 
-/// A checked [`Policy`](super::policy::Policy).
+impl Policy {
+    /// Checks the settings and puts them into the form the engine works with.
+    ///
+    /// # Errors
+    ///
+    /// For a lifetime of zero, a dimension declared twice, a name that is none, a status that is never
+    /// storable; the error names the setting and its bound.
+    pub fn check(&self) -> Result<Rules, ConfigError> {
+        let windows = [
+            ("policy.stale_while_revalidate", self.while_revalidate),
+            ("policy.stale_if_error", self.if_error),
+        ];
+        for (field, window) in [("policy.s_maxage", Some(self.s_maxage))].into_iter().chain(windows) {
+            window.map_or(Ok(()), |window| check_seconds(field, window))?;
+        }
+        if self.browser_max_age > MAX_SECONDS {
+            check_seconds("policy.browser_max_age", self.browser_max_age)?;
+        }
+        if self.max_body_bytes == Some(0) {
+            return Err(zero("policy.max_body_bytes", "at least 1"));
+        }
+        for (status, fresh) in &self.statuses {
+            check_status(*status, *fresh)?;
+        }
+        for (field, setting, range) in [
+            ("policy.refresh_ahead", self.refresh_ahead, 0.01..=100.0),
+            ("policy.lifetime_jitter", self.lifetime_jitter, 0.01..=0.9),
+        ] {
+            setting.map_or(Ok(()), |setting| check_range(field, setting, &range))?;
+        }
+        let mut query = self.query.clone();
+        query.sort_unstable();
+        for name in &query {
+            check_parameter(name)?;
+        }
+        unique("policy.query", &query)?;
+        for (name, _) in &self.variants {
+            check_name("policy.variant", name)?;
+        }
+        if let Cookies::BypassOn(names) = &self.cookies {
+            names.iter().try_for_each(|name| check_name("policy.cookies", name))?;
+            unique("policy.cookies", names)?;
+        }
+        unique("policy.variant", self.variants.iter().map(|(name, _)| name))?;
+        unique(
+            "policy.status",
+            &self.statuses.iter().map(|(status, _)| status.to_string()).collect::<Vec<_>>(),
+        )?;
+        Ok(Rules {
+            lifetime: Lifetime {
+                fresh: self.s_maxage,
+                while_revalidate: self.while_revalidate.unwrap_or_default(),
+                if_error: self.if_error.unwrap_or_default(),
+            },
+            refresh_ahead: self.refresh_ahead.unwrap_or_default(),
+            lifetime_jitter: self.lifetime_jitter.unwrap_or_default(),
+            browser_max_age: self.browser_max_age,
+            vary: check_vary(&self.vary)?,
+            query: query.into(),
+            variants: self.variants.clone().into(),
+            tenant: self.tenant.clone(),
+            draft: self.draft.clone(),
+            bypass_when: self.bypass_when.clone(),
+            cookies: self.cookies.clone(),
+            statuses: self.statuses.clone().into(),
+            max_body_bytes: self.max_body_bytes,
+            empty: self.empty,
+            loss: self.loss,
+        })
+    }
+}
+
+/// A checked [`Policy`].
 #[derive(Clone)]
 pub struct Rules {
     /// The lifetime of a page with status 200.
     pub lifetime: Lifetime,
-    /// See [`Policy::browser_max_age`](super::policy::Policy::browser_max_age).
+    /// See [`Policy::refresh_ahead`]; zero for none.
+    pub refresh_ahead: f64,
+    /// See [`Policy::lifetime_jitter`]; zero for none.
+    pub lifetime_jitter: f64,
+    /// See [`Policy::browser_max_age`].
     pub browser_max_age: Duration,
     /// The declared headers.
     pub vary: Box<[HeaderName]>,
@@ -25,21 +102,21 @@ pub struct Rules {
     pub query: Box<[String]>,
     /// The computed dimensions.
     pub variants: Box<[(String, Namer)]>,
-    /// See [`Policy::tenant`](super::policy::Policy::tenant).
+    /// See [`Policy::tenant`].
     pub tenant: Option<Namer>,
-    /// See [`Policy::draft`](super::policy::Policy::draft).
+    /// See [`Policy::draft`].
     pub draft: Option<Predicate>,
-    /// See [`Policy::bypass_when`](super::policy::Policy::bypass_when).
+    /// See [`Policy::bypass_when`].
     pub bypass_when: Option<Predicate>,
-    /// See [`Policy::cookies`](super::policy::Policy::cookies).
+    /// See [`Policy::cookies`].
     pub cookies: Cookies,
     /// The statuses with a lifetime of their own.
     pub statuses: Box<[(StatusCode, Duration)]>,
-    /// See [`Policy::max_body_bytes`](super::policy::Policy::max_body_bytes).
+    /// See [`Policy::max_body_bytes`].
     pub max_body_bytes: Option<usize>,
-    /// See [`Policy::empty`](super::policy::Policy::empty).
+    /// See [`Policy::empty`].
     pub empty: Empty,
-    /// See [`Policy::loss`](super::policy::Policy::loss).
+    /// See [`Policy::loss`].
     pub loss: Loss,
 }
 
@@ -74,10 +151,10 @@ impl fmt::Debug for Rules {
 }
 
 /// The longest lifetime: what receivers of `max-age` must be able to take (RFC 9111 §1.2.2).
-pub(super) const MAX_SECONDS: Duration = Duration::from_secs(i32::MAX as u64);
+const MAX_SECONDS: Duration = Duration::from_secs(i32::MAX as u64);
 
 /// Lifetimes leave in whole seconds.
-pub(super) fn check_seconds(field: &'static str, window: Duration) -> Result<(), ConfigError> {
+fn check_seconds(field: &'static str, window: Duration) -> Result<(), ConfigError> {
     if (Duration::from_secs(1)..=MAX_SECONDS).contains(&window) {
         return Ok(());
     }
@@ -85,8 +162,19 @@ pub(super) fn check_seconds(field: &'static str, window: Duration) -> Result<(),
     Err(ConfigError::OutOfBounds { field, value: format!("{window:?}"), bound })
 }
 
+fn check_range(field: &'static str, setting: f64, range: &RangeInclusive<f64>) -> Result<(), ConfigError> {
+    if range.contains(&setting) {
+        return Ok(());
+    }
+    let bound = match field {
+        "policy.refresh_ahead" => "at least 0.01 and at most 100; leave it out for none",
+        _ => "at least 0.01 and at most 0.9; leave it out for none",
+    };
+    Err(ConfigError::OutOfBounds { field, value: setting.to_string(), bound })
+}
+
 /// A cookie's or a variant's name: a token, or it would never match anything.
-pub(super) fn check_name(field: &'static str, name: &str) -> Result<(), ConfigError> {
+fn check_name(field: &'static str, name: &str) -> Result<(), ConfigError> {
     let is_token = |byte: u8| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&byte);
     if !name.is_empty() && name.bytes().all(is_token) {
         return Ok(());
@@ -94,7 +182,7 @@ pub(super) fn check_name(field: &'static str, name: &str) -> Result<(), ConfigEr
     Err(malformed(field, name, "it must be a token: letters, digits and `-_.` for example"))
 }
 
-pub(super) fn zero(field: &'static str, bound: &'static str) -> ConfigError {
+fn zero(field: &'static str, bound: &'static str) -> ConfigError {
     ConfigError::OutOfBounds { field, value: "0".to_owned(), bound }
 }
 
@@ -103,7 +191,7 @@ fn malformed(field: &'static str, value: &str, reason: &str) -> ConfigError {
 }
 
 /// P26: answers that say something about the request or the moment, not about the page, are never stored.
-pub(super) fn check_status(status: StatusCode, fresh: Duration) -> Result<(), ConfigError> {
+fn check_status(status: StatusCode, fresh: Duration) -> Result<(), ConfigError> {
     check_seconds("policy.status", fresh)?;
     match status.as_u16() {
         203 | 300..=303 | 307 | 308 | 404 | 410 | 451 => Ok(()),
@@ -115,7 +203,7 @@ pub(super) fn check_status(status: StatusCode, fresh: Duration) -> Result<(), Co
     }
 }
 
-pub(super) fn check_parameter(name: &str) -> Result<(), ConfigError> {
+fn check_parameter(name: &str) -> Result<(), ConfigError> {
     if name.is_empty()
         || name.bytes().any(|byte| matches!(byte, b'&' | b'=' | b'#' | b'?') || byte <= b' ' || byte >= 0x7f)
     {
@@ -124,7 +212,7 @@ pub(super) fn check_parameter(name: &str) -> Result<(), ConfigError> {
     Ok(())
 }
 
-pub(super) fn check_vary(names: &[String]) -> Result<Box<[HeaderName]>, ConfigError> {
+fn check_vary(names: &[String]) -> Result<Box<[HeaderName]>, ConfigError> {
     let mut declared = Vec::with_capacity(names.len());
     for name in names {
         let header = HeaderName::from_bytes(name.as_bytes())
@@ -150,10 +238,7 @@ pub(super) fn check_vary(names: &[String]) -> Result<Box<[HeaderName]>, ConfigEr
     Ok(declared.into())
 }
 
-pub(super) fn unique<'a>(
-    field: &'static str,
-    names: impl IntoIterator<Item = &'a String>,
-) -> Result<(), ConfigError> {
+fn unique<'a>(field: &'static str, names: impl IntoIterator<Item = &'a String>) -> Result<(), ConfigError> {
     let mut seen = BTreeSet::new();
     for name in names {
         if !seen.insert(name) {

@@ -84,7 +84,7 @@ where
 
 async fn run<S, F, ReqBody, ResBody>(
     shared: &Shared<S, F>,
-    permit: Permit,
+    mut permit: Permit,
     order: Order,
     context: IsrContext,
     for_visitor: bool,
@@ -117,6 +117,7 @@ where
     isr.count_render();
     let Some(request) = order.request::<ReqBody>(context.clone()) else { return Led::Abandoned };
     let inner = shared.inner();
+    permit.begin(isr.now());
     let rendering = context
         .clone()
         .scope(async move { collect(inner.oneshot(request).await, &order.route, limits.body_bytes).await });

@@ -6,20 +6,23 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderName, HeaderValue, LAST_MODIFIED};
-use http::{HeaderMap, Response, StatusCode};
+use http::StatusCode;
+use http::header::HeaderValue;
 
-use super::cache_control::{NO_FRESHNESS, PRIVATE};
-use super::conditional::{Selection, Validators};
+use super::ahead::Lead;
 use super::head::Head;
 use super::key::{Audience, CacheKey, KeyRef, Scope};
 use super::lifetime::Lifetime;
 use super::snapshot::{Marks, Snapshot};
-use super::storable::is_targeted;
 use super::tag::{TagId, TagSet};
 use super::verdict::{Verdict, verdict};
 use crate::clock::Moment;
 use crate::sync::modelled::AtomicU64;
+
+mod answer;
+mod downstream;
+
+pub use downstream::{keep_private, zero_freshness};
 
 /// What the allocator and the store add to a page, roughly; the memory bench pins the sum.
 const OVERHEAD_BYTES: usize = 120;
@@ -52,8 +55,10 @@ pub struct Page {
     tags_end: u32,
     ids_end: u32,
     body_start: u32,
-    /// What the head takes if it was made for this page; zero if others had it already.
-    head_bytes: u32,
+    /// Whether the head was made for this page, which then counts its bytes.
+    pays_for_head: bool,
+    /// Two of the three bytes that remain of the last eight: see [`Lead`] for how they suffice.
+    lead: Lead,
 }
 
 impl Page {
@@ -98,7 +103,6 @@ impl Page {
         });
         let (own, scope) = (own.collect(), Arc::clone(key.scope()));
         let (verified, hits) = (AtomicU64::new(0), AtomicU32::new(0));
-        let head_bytes = 0;
         Self {
             scope,
             head,
@@ -111,14 +115,22 @@ impl Page {
             tags_end,
             ids_end,
             body_start,
-            head_bytes,
+            pays_for_head: false,
+            lead: Lead::default(),
         }
     }
 
     /// Counts the head as the page's own: nobody had one like it before.
     #[must_use]
     pub fn paying_for_head(mut self) -> Self {
-        self.head_bytes = u32::try_from(self.head.weight_bytes()).unwrap_or(u32::MAX);
+        self.pays_for_head = true;
+        self
+    }
+
+    /// Has hits begin a render ahead of the page's end, by this lead on average.
+    #[must_use]
+    pub fn with_lead(mut self, lead: Lead) -> Self {
+        self.lead = lead;
         self
     }
 
@@ -152,6 +164,13 @@ impl Page {
     #[inline]
     pub fn lifetime(&self) -> &Lifetime {
         self.head.lifetime()
+    }
+
+    /// How long before its end it is rendered anew, on average.
+    #[must_use]
+    #[inline]
+    pub const fn lead(&self) -> Lead {
+        self.lead
     }
 
     /// The current age.
@@ -188,7 +207,9 @@ impl Page {
     /// How many bytes of memory the page holds, for the bound on bytes. The same for as long as it lives.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
-        let texts = self.buffer.len() + self.scope.text_bytes() + self.head_bytes as usize;
+        // A head never changes, nor does its weight.
+        let head = if self.pays_for_head { self.head.weight_bytes() } else { 0 };
+        let texts = self.buffer.len() + self.scope.text_bytes() + head;
         size_of::<Self>() + texts + size_of_val(&*self.own) + OVERHEAD_BYTES
     }
 
@@ -234,85 +255,10 @@ impl Page {
         self.hits.load(Ordering::Relaxed)
     }
 
-    /// What conditions and ranges are compared with.
-    #[must_use]
-    pub fn validators(&self) -> Validators<'_> {
-        let own = |name| self.own.get(self.head.own_position(name)?).map(HeaderValue::as_bytes);
-        Validators {
-            etag: own(&ETAG),
-            last_modified: own(&LAST_MODIFIED),
-            len: self.buffer.len() - self.body_start as usize,
-            ok: self.status() == StatusCode::OK,
-        }
-    }
-
-    /// Answers with the page, or the selected part of it.
-    #[must_use]
-    pub fn answer(&self, selection: &Selection, age: HeaderValue, status: HeaderValue) -> Response<Bytes> {
-        match selection {
-            Selection::Whole => self.head.full(age, status, &self.own).map(|()| self.body()),
-            Selection::HeadOnly => self.head.full(age, status, &self.own).map(|()| Bytes::new()),
-            Selection::NotModified => self.head.not_modified(age, status, &self.own).map(|()| Bytes::new()),
-            Selection::Part(range) => {
-                let body = self.body();
-                let text = format!("bytes {}-{}/{}", range.start, range.end - 1, body.len());
-                self.partial(StatusCode::PARTIAL_CONTENT, &text, body.slice(range.clone()), age, status)
-            }
-            Selection::Unsatisfiable => {
-                let text = format!("bytes */{}", self.body().len());
-                let mut answer =
-                    self.partial(StatusCode::RANGE_NOT_SATISFIABLE, &text, Bytes::new(), age, status);
-                // An error about one request must not stand for the page downstream.
-                zero_freshness(answer.headers_mut());
-                answer
-            }
-        }
-    }
-
-    #[cold]
-    fn partial(
-        &self,
-        code: StatusCode,
-        range: &str,
-        body: Bytes,
-        age: HeaderValue,
-        status: HeaderValue,
-    ) -> Response<Bytes> {
-        let mut response = self.head.full(age, status, &self.own);
-        *response.status_mut() = code;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-        if let Ok(range) = HeaderValue::from_str(range) {
-            headers.insert(CONTENT_RANGE, range);
-        }
-        response.map(|()| body)
-    }
-
     /// Whether only the bearers of a draft secret may see it.
     #[must_use]
     pub fn is_draft(&self) -> bool {
         self.scope.audience == Audience::Draft
-    }
-}
-
-/// Takes all downstream freshness from an answer that was invalidated or overtaken (P10).
-pub fn zero_freshness(headers: &mut HeaderMap) {
-    headers.insert(http::header::CACHE_CONTROL, NO_FRESHNESS);
-    headers.remove(http::header::EXPIRES);
-    let targeted: Vec<HeaderName> = headers.keys().filter(|name| is_targeted(name)).cloned().collect();
-    for name in targeted {
-        // None of them knows `s-maxage` or needs it.
-        headers.insert(name, HeaderValue::from_static("max-age=0, must-revalidate"));
-    }
-}
-
-/// Keeps an answer that is for one visitor, or for those who know a secret, out of every cache on its way.
-pub fn keep_private(headers: &mut HeaderMap) {
-    headers.insert(http::header::CACHE_CONTROL, PRIVATE);
-    headers.remove(http::header::EXPIRES);
-    let targeted: Vec<HeaderName> = headers.keys().filter(|name| is_targeted(name)).cloned().collect();
-    for name in targeted {
-        headers.remove(name);
     }
 }
 
