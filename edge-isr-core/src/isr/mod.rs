@@ -36,8 +36,11 @@ mod hosts;
 mod invalidate;
 mod limits;
 pub mod look_up;
+mod ports;
 mod progress;
 mod purge;
+#[allow(dead_code, reason = "what asks it comes next")]
+mod rate;
 mod receipt;
 mod sweeps;
 #[cfg(test)]

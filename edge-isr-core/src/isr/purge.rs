@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::Isr;
 use super::invalidate::absolute;
+use super::ports::ask;
 use super::progress::{PurgeState, Round, Watched};
 use crate::connector::{Connector, Purge};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::graph::Members;
 use crate::model::reason::Reason;
 use crate::model::snapshot::Mode;
@@ -68,12 +69,10 @@ impl Isr {
     /// Tells every connector, within its limits and a bounded wait.
     pub(crate) async fn purge(&self, telling: &Telling<'_>) {
         for connector in &self.0.connectors {
-            let said =
-                tokio::time::timeout(self.0.limits.purge_wait, self.purge_one(connector, telling)).await;
+            let said = ask(self.0.limits.purge_wait, self.purge_one(connector, telling)).await;
             let state = match said {
-                Ok(Ok(())) => PurgeState::Confirmed,
-                Ok(Err(error)) => PurgeState::Failed(chain(&error)),
-                Err(_) => PurgeState::Failed("no answer in time".to_owned()),
+                Ok(()) => PurgeState::Confirmed,
+                Err(failure) => PurgeState::Failed(failure.why()),
             };
             if state != PurgeState::Confirmed {
                 self.note(
@@ -142,16 +141,4 @@ impl Isr {
         }
         Some(urls.into_iter().collect())
     }
-}
-
-/// An error and its causes on one line.
-fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
-    while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next.source();
-    }
-    text
 }
