@@ -14,6 +14,8 @@ mod ledger;
 mod memory;
 
 pub use index::Index;
+#[cfg(loom)]
+pub use ledger::Lack;
 pub use ledger::{Bump, Ledger};
 pub use memory::MemoryGraph;
 

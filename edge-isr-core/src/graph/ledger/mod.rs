@@ -5,6 +5,7 @@
 //! `seq` instead would let a reader between bump and mark remember too much.
 
 use std::collections::HashMap;
+use std::ops::DerefMut;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
 use std::time::Duration;
 
@@ -14,8 +15,13 @@ use crate::model::snapshot::{Incarnation, Mark, Marks, Mode, Snapshot};
 use crate::model::tag::TagId;
 use crate::sync::modelled::{AtomicU64, Mutex, lock};
 
+#[cfg(loom)]
+mod lack;
 #[cfg(all(test, not(loom)))]
 mod tests;
+
+#[cfg(loom)]
+pub use lack::Lack;
 
 #[cfg(not(loom))]
 const SHARDS: usize = 256;
@@ -43,6 +49,8 @@ pub struct Ledger {
     shards: Box<[Mutex<Shard>]>,
     most_per_shard: usize,
     horizon: Duration,
+    #[cfg(loom)]
+    lack: Option<Lack>,
 }
 
 /// An invalidation that has its number but is not yet applied.
@@ -69,6 +77,8 @@ impl Ledger {
             shards: (0..SHARDS).map(|_| Mutex::new(Shard::default())).collect(),
             most_per_shard: (most_marks / SHARDS).max(1),
             horizon,
+            #[cfg(loom)]
+            lack: None,
         }
     }
 
@@ -113,8 +123,12 @@ impl Ledger {
             let mut shard = lock(self.shard(*id));
             let entry = shard.entry(id.0).or_insert(Entry { mark, at: now });
             *entry = Entry { mark: entry.mark.max(mark), at: now.max(entry.at) };
+            #[cfg(loom)]
+            if self.lack == Some(Lack::Max) {
+                entry.mark = mark;
+            }
             if shard.len() > self.most_per_shard {
-                self.collect(&mut shard, now);
+                self.collect(shard, now);
             }
         }
     }
@@ -132,14 +146,27 @@ impl Ledger {
     /// no longer finds the mark finds the floor.
     #[must_use]
     pub fn marks(&self, ids: impl IntoIterator<Item = TagId>) -> Marks {
+        #[cfg(loom)]
+        let early = (self.lack == Some(Lack::MarksFirst)).then(|| self.floor());
         let mut latest = Mark::default();
         for id in ids {
             if let Some(entry) = lock(self.shard(id)).get(&id.0) {
                 latest = latest.max(entry.mark);
             }
         }
-        let floor = Mark { soft: self.floor_soft.load(Acquire), hard: self.floor_hard.load(Acquire) };
+        let floor = self.floor();
+        #[cfg(loom)]
+        let floor = early.unwrap_or(floor);
         Marks { incarnation: self.incarnation, latest: latest.max(floor) }
+    }
+
+    fn floor(&self) -> Mark {
+        Mark { soft: self.floor_soft.load(Acquire), hard: self.floor_hard.load(Acquire) }
+    }
+
+    fn raise(&self, floor: Mark) {
+        self.floor_soft.fetch_max(floor.soft, AcqRel);
+        self.floor_hard.fetch_max(floor.hard, AcqRel);
     }
 
     /// How many marks are kept.
@@ -162,7 +189,7 @@ impl Ledger {
     /// Makes room in a full shard: what is older than the horizon, and at least half. Dropped marks raise the
     /// floor of their own strength first, so forgetting only ever invalidates more.
     #[cold]
-    fn collect(&self, shard: &mut Shard, now: Moment) {
+    fn collect(&self, mut shard: impl DerefMut<Target = Shard>, now: Moment) {
         let mut ages: Vec<Moment> = shard.values().map(|entry| entry.at).collect();
         let middle = ages.len() / 2;
         let (_, &mut median, _) = ages.select_nth_unstable(middle);
@@ -171,8 +198,13 @@ impl Ledger {
             .values()
             .filter(|entry| is_old(entry))
             .fold(Mark::default(), |most, entry| most.max(entry.mark));
-        self.floor_soft.fetch_max(dropped.soft, AcqRel);
-        self.floor_hard.fetch_max(dropped.hard, AcqRel);
+        #[cfg(loom)]
+        if self.lack == Some(Lack::FloorFirst) {
+            shard.retain(|_, entry| !is_old(entry));
+            drop(shard);
+            return self.raise(dropped);
+        }
+        self.raise(dropped);
         shard.retain(|_, entry| !is_old(entry));
         self.applied.fetch_add(1, AcqRel);
     }
@@ -184,7 +216,7 @@ impl Ledger {
             let mut shard = lock(shard);
             if !shard.is_empty() {
                 while !shard.is_empty() {
-                    self.collect(&mut shard, now);
+                    self.collect(&mut *shard, now);
                 }
             }
         }

@@ -237,7 +237,8 @@ impl Page {
 
     /// Kills the page: a tag was added after it was sealed, so its marks can't be trusted.
     pub fn kill(&self) {
-        self.verified.store(KILLED, Ordering::Release);
+        // A read-modify-write as in `judge`: `loom` does not order a plain store with one.
+        self.verified.fetch_max(KILLED, Ordering::Release);
     }
 
     fn is_killed(&self) -> bool {
