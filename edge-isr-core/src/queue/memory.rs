@@ -1,6 +1,6 @@
 //! The queue of one process.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +13,7 @@ use crate::model::key::CacheKey;
 use crate::model::reason::Reason;
 use crate::sync::{Mutex, lock};
 
-/// The most jobs that were given up and are remembered.
+/// The most jobs that were given up and are remembered, if as many fit.
 const MOST_DEAD: usize = 1_000;
 
 #[derive(Debug)]
@@ -21,10 +21,18 @@ struct Entry {
     job: Job,
     attempts: u32,
     state: State,
-    /// From when on it may be claimed, if it is pushed while it runs.
-    not_before: Moment,
-    /// When it was first pushed since it was last claimed; `None` if it was not.
+    /// Since it was last claimed, when it was first pushed, if it was.
     first_push: Option<Moment>,
+    /// Since it was last claimed, when what was pushed has been quiet for long enough.
+    quiet_from: Moment,
+    /// When whoever gave it back wants it to be tried again.
+    not_before: Moment,
+}
+
+impl Entry {
+    fn waiting(&self) -> State {
+        State::Waits { until: self.quiet_from.max(self.not_before) }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +41,8 @@ struct Jobs {
     entries: HashMap<Id, Entry>,
     order: Order,
     dead: VecDeque<DeadLetter>,
+    /// Whose dead letters there are, so that a push need not look through all.
+    buried: HashSet<CacheKey>,
     last_id: Id,
     last_token: u64,
 }
@@ -83,16 +93,18 @@ impl Jobs {
     }
 
     fn add(&mut self, job: Job, window: Window, now: Moment) {
-        // Most of the time there is none.
-        self.dead.retain(|dead| dead.job.key != job.key);
+        if self.buried.remove(&job.key) {
+            self.dead.retain(|dead| dead.job.key != job.key);
+        }
         self.last_id += 1;
         let until = now.after(window.quiet.min(window.most));
         let entry = Entry {
             job,
             attempts: 0,
             state: State::Waits { until },
-            not_before: until,
             first_push: Some(now),
+            quiet_from: until,
+            not_before: Moment::default(),
         };
         self.order.add(self.last_id, entry.job.rank, entry.state);
         self.by_key.insert(entry.job.key.clone(), self.last_id);
@@ -101,19 +113,18 @@ impl Jobs {
 
     fn coalesce(&mut self, id: Id, job: &Job, window: Window, now: Moment) {
         self.change(id, |entry| {
-            let is_newer = job.want > entry.job.want;
+            let is_later = job.want > entry.job.want;
             entry.job.want = entry.job.want.max(job.want);
             entry.job.rank = entry.job.rank.max(job.rank);
             // The same edit once more delays nothing.
-            if !is_newer {
+            if !is_later {
                 return;
             }
             let first_push = *entry.first_push.get_or_insert(now);
-            let until = now.after(window.quiet).min(first_push.after(window.most));
-            entry.not_before = entry.not_before.max(until);
-            // One that was ready had waited long enough, and one that is retried has its own time.
-            if matches!(entry.state, State::Waits { .. }) && entry.attempts == 0 {
-                entry.state = State::Waits { until };
+            entry.quiet_from = now.after(window.quiet).min(first_push.after(window.most));
+            // Also if it was ready: when a job may be claimed does not depend on who looked at it meanwhile.
+            if !matches!(entry.state, State::Leased { .. }) {
+                entry.state = entry.waiting();
             }
         });
     }
@@ -132,23 +143,46 @@ impl Jobs {
         }
         while let Some(id) = self.order.next_expired(now) {
             self.change(id, |entry| {
-                entry.attempts += 1;
+                entry.attempts = entry.attempts.saturating_add(1);
                 entry.state = State::Ready;
             });
         }
     }
 
-    /// Ends a claim: the job goes, unless a later snapshot than `reached` was asked for.
+    /// Gives a job back.
+    fn put_back(&mut self, claim: &Claim, not_before: Moment, attempts: u32) {
+        if let Some(id) = self.held(claim) {
+            self.change(id, |entry| {
+                entry.attempts = entry.attempts.saturating_add(attempts);
+                entry.not_before = not_before;
+                entry.state = entry.waiting();
+            });
+        }
+    }
+
+    /// Ends a claim: the job goes, unless a later snapshot than `reached` is wanted by now.
     fn end(&mut self, claim: &Claim, reached: u64) -> (Finished, Option<Entry>) {
         let Some(id) = self.held(claim) else { return (Finished::Lost, None) };
-        if self.entries.get(&id).is_some_and(|entry| entry.job.want > reached) {
-            self.change(id, |entry| {
-                entry.attempts = 0;
-                entry.state = State::Waits { until: entry.not_before };
-            });
-            return (Finished::Again, None);
+        if self.entries.get(&id).is_none_or(|entry| entry.job.want <= reached) {
+            return (Finished::Done, self.remove(id));
         }
-        (Finished::Done, self.remove(id))
+        self.change(id, |entry| {
+            // A render that began too early for what was wanted all along is an attempt.
+            let is_new = entry.job.want > claim.job.want;
+            entry.attempts = if is_new { 0 } else { entry.attempts.saturating_add(1) };
+            entry.state = entry.waiting();
+        });
+        (Finished::Again, None)
+    }
+
+    fn bury(&mut self, dead: DeadLetter, most: usize) {
+        while self.dead.len() >= most
+            && let Some(oldest) = self.dead.pop_front()
+        {
+            self.buried.remove(&oldest.job.key);
+        }
+        self.buried.insert(dead.job.key.clone());
+        self.dead.push_back(dead);
     }
 }
 
@@ -178,7 +212,7 @@ impl Queue for MemoryQueue {
             let token = jobs.last_token;
             jobs.change(id, |entry| {
                 entry.state = State::Leased { token, until: now.after(lease) };
-                entry.first_push = None;
+                (entry.first_push, entry.quiet_from, entry.not_before) = (None, now, now);
                 claims.push(Claim { job: entry.job.clone(), attempts: entry.attempts, token });
             });
         }
@@ -190,33 +224,21 @@ impl Queue for MemoryQueue {
     }
 
     async fn retry(&self, claim: Claim, not_before: Moment) -> Result<()> {
-        let mut jobs = lock(&self.jobs);
-        if let Some(id) = jobs.held(&claim) {
-            jobs.change(id, |entry| {
-                entry.attempts += 1;
-                entry.state = State::Waits { until: not_before };
-            });
-        }
+        lock(&self.jobs).put_back(&claim, not_before, 1);
         Ok(())
     }
 
     async fn release(&self, claim: Claim, not_before: Moment) -> Result<()> {
-        let mut jobs = lock(&self.jobs);
-        if let Some(id) = jobs.held(&claim) {
-            jobs.change(id, |entry| entry.state = State::Waits { until: not_before });
-        }
+        lock(&self.jobs).put_back(&claim, not_before, 0);
         Ok(())
     }
 
     async fn bury(&self, claim: Claim, reason: Reason) -> Result<Finished> {
         let mut jobs = lock(&self.jobs);
         let (finished, entry) = jobs.end(&claim, claim.job.want);
-        if let Some(entry) = entry {
-            if jobs.dead.len() >= MOST_DEAD {
-                jobs.dead.pop_front();
-            }
-            let attempts = entry.attempts.saturating_add(1);
-            jobs.dead.push_back(DeadLetter { job: entry.job, attempts, reason });
+        if let Some(Entry { job, attempts, .. }) = entry {
+            let attempts = attempts.saturating_add(1);
+            jobs.bury(DeadLetter { job, attempts, reason }, MOST_DEAD.min(self.most_jobs));
         }
         Ok(finished)
     }

@@ -85,7 +85,7 @@ pub enum Pushed {
 pub enum Finished {
     /// The job is gone.
     Done,
-    /// A later snapshot was asked for meanwhile; the job waits again.
+    /// A later snapshot is wanted; the job waits again.
     Again,
     /// The lease had ended; the job is somebody else's.
     Lost,
@@ -108,23 +108,29 @@ pub struct DeadLetter {
 ///
 /// # Contract
 ///
-/// 1. `a_pushed_job_is_claimed`: once its window is over, with the key, the snapshot and the rank it was pushed
-///    with.
-/// 2. `jobs_coalesce`: a page has one job at a time, which wants the largest snapshot in the highest rank.
-/// 3. `the_last_edit_is_never_lost`: a job pushed while it runs waits again when it ends below what is wanted, and
-///    begins its attempts anew.
-/// 4. `a_burst_waits_until_it_is_quiet`: each push of a waiting job delays it by `quiet`, and none beyond `most`
-///    after the first.
-/// 5. `the_highest_rank_comes_first`: of the jobs that are ready.
-/// 6. `claims_are_bounded`: `claim` gives at most `limit`.
-/// 7. `a_claimed_job_is_its_holders`: nobody else claims it before the lease ends.
-/// 8. `an_expired_lease_is_taken_over`: by the next `claim`, and counts as an attempt.
-/// 9. `only_the_holder_ends_a_claim`: an older claim changes nothing.
-/// 10. `retries_wait`: a retried job is not claimed before its time, and has one attempt more.
-/// 11. `a_released_job_is_as_before`: it is not claimed before its time, and no attempt is counted.
-/// 12. `a_buried_job_is_listed`: as a dead letter, until its page is pushed again.
-/// 13. `the_queue_is_bounded`: at its bound `push` says `Full` for a new page and still coalesces; the dead are
-///     bounded too, the oldest go first.
+/// 1. `a_pushed_job_is_claimed`: once its window is over and not before, with the key, the snapshot and the rank it
+///    was pushed with.
+/// 2. `each_page_has_a_job_of_its_own`: each variant of a URL is a page, and keys are compared whole.
+/// 3. `jobs_coalesce`: a page has one job at a time, which wants the largest snapshot in the highest rank it was
+///    pushed with.
+/// 4. `the_last_edit_is_never_lost`: a job that ends below what is wanted by then waits again. If that was asked for
+///    while it ran, its attempts begin anew.
+/// 5. `a_burst_waits_until_it_is_quiet`: a job is ready once `quiet` has passed since its last push, and at the latest
+///    `most` after its first. The last push's window counts.
+/// 6. `what_asks_for_nothing_later_delays_nothing`: a push of a snapshot that is wanted already changes no time.
+/// 7. `the_highest_rank_comes_first`: of the jobs that are ready, also within one claim: by priority, then by visits,
+///    then by age.
+/// 8. `claims_are_bounded`: `claim` gives at most `limit`.
+/// 9. `a_claimed_job_is_its_holders`: nobody else claims it before the lease ends, however many try at once.
+/// 10. `an_expired_lease_is_taken_over`: by the next `claim`, which counts an attempt and has a token of its own.
+/// 11. `only_the_holder_ends_a_claim`: what the holder of an older claim says changes nothing.
+/// 12. `retries_wait`: a retried job is not claimed before its time, whatever is pushed, and has one attempt more.
+/// 13. `a_released_job_is_as_before`: it is not claimed before its time, whatever is pushed, and no attempt is
+///     counted.
+/// 14. `a_buried_job_is_listed`: as a dead letter, the last first, until its page is pushed again.
+/// 15. `the_queue_is_bounded`: at its bound `push` says `Full` for a new page, whose job is nowhere then, and still
+///     coalesces.
+/// 16. `the_dead_are_bounded`: no more of them are remembered than there is room for jobs; the oldest go first.
 ///
 /// # Cancellation
 ///
@@ -149,7 +155,7 @@ pub trait Queue: Debug + Send + Sync + 'static {
     /// When the queue can't be reached.
     async fn claim(&self, limit: usize, lease: Duration, now: Moment) -> Result<Vec<Claim>>;
 
-    /// Ends a claim with the snapshot the render used.
+    /// Ends a claim with the snapshot the render used. One below what was wanted counts as an attempt.
     ///
     /// # Errors
     ///

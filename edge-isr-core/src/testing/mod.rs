@@ -1,7 +1,10 @@
-//! Doubles for tests, of this crate and of yours. Exempt from semantic versioning.
+//! The contracts of the ports as tests, and doubles, for this crate and for yours. Exempt from semantic
+//! versioning.
 
 mod clock;
 mod connector;
+pub mod contract;
+pub mod sample;
 #[cfg(feature = "twins")]
 mod twin;
 

@@ -46,7 +46,7 @@ impl CacheKey {
     }
 
     /// The key as if its hash were another's.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn colliding_with(self, other: &Self) -> Self {
         Self { hash: other.hash, ..self }
     }
