@@ -51,7 +51,7 @@ fn a_clock_is_refused_in_any_crate_and_allowed_in_clock_and_tests() {
         assert_eq!(found("edge-isr-core/src/isr/worker.rs", text), 1, "{text}");
         assert_eq!(found("edge-isr-tower/src/miss.rs", text), 1, "{text}");
         assert_eq!(found("edge-isr-core/src/clock.rs", text), 0);
-        assert_eq!(found("edge-isr-core/src/isr/worker/tests.rs", text), 0);
+        assert_eq!(found("edge-isr-core/tests/worker.rs", text), 0);
         assert_eq!(found("benches/src/clock.rs", text), 0);
     }
     assert_eq!(

@@ -10,7 +10,7 @@ const CORE: &str = "edge-isr-core";
 
 /// The rooms of core, from the ground up.
 const FLOORS: &[&[&str]] = &[
-    &["error", "clock", "hash", "ladder", "sync"],
+    &["chance", "clock", "error", "hash", "ladder", "sync"],
     &["model"],
     &["redis"],
     &["store", "graph", "queue", "connector", "origin"],

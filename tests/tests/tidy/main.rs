@@ -46,15 +46,7 @@ fn adapters_name_no_backend() {
 
 #[test]
 fn files_can_be_held_in_mind() {
-    let exceptions = [
-        ("edge-isr-core/src/isr/admit.rs", "dressing a page has not yet a file of its own"),
-        ("edge-isr-core/src/isr/worker.rs", "the worker is being taken apart"),
-        ("edge-isr-core/src/model/page.rs", "a page's parts have not yet a file of their own"),
-        ("edge-isr-tower/src/service.rs", "the roads that are rare have not yet a file of their own"),
-        ("tests/tests/inputs.rs", "not yet split by subject"),
-        ("tests/tests/privacy.rs", "not yet split by subject"),
-    ];
-    expect_none(&except(lengths::of_files(workspace()), &exceptions), "a file is about one thing");
+    expect_none(&lengths::of_files(workspace()), "a file is about one thing");
 }
 
 #[test]

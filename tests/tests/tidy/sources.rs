@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use crate::tokens::{self, Token};
+use crate::tokens::{self, Token, find};
 
 /// A file, and where it stands below the workspace's root.
 #[derive(Debug)]
@@ -13,14 +13,22 @@ pub(crate) struct Source {
     pub(crate) text: String,
     /// Comments are no tokens; documentation is.
     pub(crate) tokens: Vec<Token>,
+    is_test: bool,
 }
 
 impl Source {
     /// `path` as it stands in messages, with `/` on every system.
     pub(crate) fn new(path: &str, text: &str) -> Self {
-        let is_test = is_test_file(path);
+        let is_test = is_rust(path) && (path.starts_with("tests/") || path.contains("/tests/"));
         let tokens = if is_rust(path) { tokens::of(path, text, is_test) } else { Vec::new() };
-        Self { path: path.to_owned(), text: text.to_owned(), tokens }
+        Self { path: path.to_owned(), text: text.to_owned(), tokens, is_test }
+    }
+
+    /// The same, where only tests have the module.
+    fn into_test(mut self) -> Self {
+        self.tokens.iter_mut().for_each(|token| token.is_test = true);
+        self.is_test = true;
+        self
     }
 
     pub(crate) fn is_rust(&self) -> bool {
@@ -29,7 +37,7 @@ impl Source {
 
     /// Whether all of it is test code.
     pub(crate) fn is_test_file(&self) -> bool {
-        is_test_file(&self.path)
+        self.is_test
     }
 
     /// Whether it is part of what users depend on, its unit tests included.
@@ -58,8 +66,25 @@ fn is_rust(path: &str) -> bool {
     path.ends_with(".rs")
 }
 
-fn is_test_file(path: &str) -> bool {
-    is_rust(path) && (path.ends_with("/tests.rs") || path.starts_with("tests/") || path.contains("/tests/"))
+/// Marks the modules that only tests have: `#[cfg(test)] mod tests;` stands in another file than its tokens.
+pub(crate) fn with_test_modules(sources: Vec<Source>) -> Vec<Source> {
+    let mut modules = Vec::new();
+    for source in sources.iter().filter(|source| source.is_rust()) {
+        let tests = source.tests();
+        let folder = source.path.strip_suffix(".rs").unwrap_or_default();
+        let ends = ["/mod", "/lib", "/main"];
+        let folder = ends.iter().find_map(|end| folder.strip_suffix(end)).unwrap_or(folder);
+        let names = find(&tests, &["mod"]).filter(|&at| tests.get(at + 2).is_some_and(|end| end.text == ";"));
+        modules.extend(names.map(|at| format!("{folder}/{}", tests[at + 1].text)));
+    }
+    let is_in = |source: &Source, module: &String| {
+        source.path.strip_prefix(module.as_str()).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+    };
+    let mark = |source: Source| match modules.iter().any(|module| is_in(&source, module)) {
+        true => source.into_test(),
+        false => source,
+    };
+    sources.into_iter().map(mark).collect()
 }
 
 /// Every source, manifest and page of documentation of the workspace.
@@ -71,7 +96,7 @@ pub(crate) fn workspace() -> &'static [Source] {
         read(root, "", &mut found);
         found.sort_by(|a, b| a.path.cmp(&b.path));
         assert!(found.len() > 100, "the workspace has more sources than {}", found.len());
-        found
+        with_test_modules(found)
     })
 }
 
@@ -96,4 +121,21 @@ fn read(folder: &Path, prefix: &str, found: &mut Vec<Source>) {
 /// The source of a path that rules rely on.
 pub(crate) fn of<'a>(sources: &'a [Source], path: &str) -> &'a Source {
     sources.iter().find(|source| source.path == path).unwrap_or_else(|| panic!("{path} is gone"))
+}
+
+#[test]
+fn modules_that_only_tests_have_are_tests() {
+    let of = |path: &str, text: &str| Source::new(path, text);
+    let sources = with_test_modules(vec![
+        of("a/src/b/mod.rs", "#[cfg(test)] mod tests; #[cfg(test)] mod engine; mod c;"),
+        of("a/src/b/tests.rs", "fn f() {}"),
+        of("a/src/b/engine/mod.rs", "fn f() {}"),
+        of("a/src/b/c.rs", "#[cfg(all(test, not(loom)))] mod d; #[cfg(test)] mod tests { fn f() {} }"),
+        of("a/src/b/c/d.rs", "fn f() {}"),
+        of("a/src/b/c/e.rs", "fn f() {}"),
+        of("a/tests/f.rs", "fn f() {}"),
+    ]);
+    let are_tests: Vec<_> = sources.iter().map(Source::is_test_file).collect();
+    assert_eq!(are_tests, [false, true, true, false, true, false, true]);
+    assert_eq!((sources[2].code().len(), sources[5].tests().len()), (0, 0));
 }
