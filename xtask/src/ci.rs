@@ -2,7 +2,7 @@
 
 use crate::shell::{Outcome, cargo};
 use crate::steps::{self, Step};
-use crate::{features, install, rules, test};
+use crate::{features, fuzz, install, rules, test};
 
 pub(crate) fn run() -> Outcome {
     let mut steps = vec![
@@ -28,5 +28,6 @@ pub(crate) fn run() -> Outcome {
         }),
     ];
     steps.extend(test::steps());
+    steps.push(Step::new("fuzzing", fuzz::step));
     steps::run(steps)
 }

@@ -16,11 +16,16 @@ pub(crate) const CC: Tool = Tool {
     why: "compiles the SQLite that the blog brings along",
 };
 
+/// The C++ compiler.
+pub(crate) const CXX: Tool =
+    Tool { binary: "c++", packages: &["g++"], why: "compiles libFuzzer, which finds the inputs for fuzzing" };
+
 /// The instruction counter of the benchmark.
 pub(crate) const VALGRIND: Tool =
     Tool { binary: "valgrind", packages: &["valgrind"], why: "counts the benchmark's CPU instructions" };
 
 const DENY_VERSION: &str = "0.20.2";
+const FUZZ_VERSION: &str = "0.13.2";
 
 /// Makes sure that `tools` are there: installs the missing ones with apt-get, as root or through a sudo that
 /// asks for no password, and otherwise says what to install.
@@ -57,6 +62,16 @@ pub(crate) fn ensure_cargo_deny() -> Outcome {
     println!("cargo-deny is missing; it checks licences, bans and sources");
     println!("installing version {DENY_VERSION} from source, once: about five minutes on one core");
     cargo(&["install", "--locked", "cargo-deny", "--version", DENY_VERSION]).run()
+}
+
+/// Makes sure that `cargo fuzz` is there.
+pub(crate) fn ensure_cargo_fuzz() -> Outcome {
+    if cargo(&["fuzz", "--version"]).succeeds() {
+        return cargo(&["fuzz", "--version"]).run();
+    }
+    println!("cargo-fuzz is missing; it builds the fuzz targets");
+    println!("installing version {FUZZ_VERSION} from source, once: about two minutes on one core");
+    cargo(&["install", "--locked", "cargo-fuzz", "--version", FUZZ_VERSION]).run()
 }
 
 /// What goes in front of a program to run it as root; `None` where nothing does.

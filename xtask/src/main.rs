@@ -1,12 +1,13 @@
-//! The project's own commands: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`.
+//! The project's own commands: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`, `cargo xtask fuzz`.
 //!
 //! Plain std, so that it builds in a second. Here: the table of commands and nothing else. `test`, `ci` and
-//! `bench` each list the [`steps`] of one command; `features` and `rules` hold the checks that are more than
+//! `bench` each list the [`steps`] of one command, `fuzz` is one; `features` and `rules` hold the checks that are more than
 //! one call; `shell` runs programs, `install` fetches missing ones, `metadata` (on `json`) knows the workspace.
 
 mod bench;
 mod ci;
 mod features;
+mod fuzz;
 mod install;
 mod json;
 mod metadata;
@@ -38,13 +39,18 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "ci",
-        about: "the whole gate: formatting, lints, each feature alone, docs, licences, and `test`",
+        about: "the whole gate: formatting, lints, each feature alone, docs, licences, `test`, and `fuzz`",
         run: Run::Plain(ci::run),
     },
     Command {
         name: "bench",
         about: "build the benchmark for release and run it with the remaining arguments; installs valgrind",
         run: Run::WithArgs(bench::run),
+    },
+    Command {
+        name: "fuzz",
+        about: "look for inputs that break a reader: [--seconds N] [--keep] [TARGET…]; installs cargo-fuzz",
+        run: Run::WithArgs(fuzz::run),
     },
     Command { name: "help", about: "print this list", run: Run::Plain(help) },
 ];

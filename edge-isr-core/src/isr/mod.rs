@@ -25,7 +25,7 @@ use crate::store::{Heads, MemoryPages, PageStore, Scopes};
 pub mod admit;
 mod builder;
 mod busy;
-mod cookie;
+pub(crate) mod cookie;
 mod counters;
 pub mod fill;
 pub mod flight;

@@ -112,7 +112,7 @@ pub fn normalize(text: &str, scheme: Scheme) -> Option<Cow<'_, str>> {
     let (host, port) = split_port(text)?;
     let port = port.filter(|&port| port != scheme.default_port());
     let bare = host.strip_suffix('.').unwrap_or(host);
-    if bare.is_empty() || !is_host(bare) {
+    if bare.is_empty() || bare.ends_with('.') || !is_host(bare) {
         return None;
     }
     if bare.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -192,6 +192,8 @@ mod tests {
             ("[::1]", Some("[::1]")),
             ("", None),
             (".", None),
+            ("example.com..", None),
+            ("example.com..:8080", None),
             (":80", None),
             ("a b", None),
             ("user@host", None),

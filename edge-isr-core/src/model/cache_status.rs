@@ -114,8 +114,14 @@ impl CacheStatus<'_> {
 pub fn is_ours(headers: &HeaderMap, name: &str) -> bool {
     let Some(last) = headers.get_all(CACHE_STATUS).iter().next_back() else { return false };
     let Ok(members) = Parser::new(last.as_bytes()).parse::<List>() else { return true };
-    let Some(ListEntry::Item(item)) = members.last() else { return false };
-    matches!(&item.bare_item, BareItem::Token(token) if token.as_str() == name)
+    match members.last() {
+        Some(ListEntry::Item(item)) => {
+            matches!(&item.bare_item, BareItem::Token(token) if token.as_str() == name)
+        }
+        Some(ListEntry::InnerList(_)) => false,
+        // A line without members hides the one before it.
+        None => true,
+    }
 }
 
 #[cfg(test)]
@@ -157,6 +163,8 @@ mod tests {
         assert!(!is_ours(&headers, "edge-isr"));
         headers.append(CACHE_STATUS, HeaderValue::from_static("\"broken, edge-isr;hit"));
         assert!(is_ours(&headers, "edge-isr"), "in doubt it is taken back");
+        headers.append(CACHE_STATUS, HeaderValue::from_static(""));
+        assert!(is_ours(&headers, "edge-isr"), "an empty line hides nothing");
         headers.append(CACHE_STATUS, HeaderValue::from_static("edge-isr2;hit"));
         assert!(!is_ours(&headers, "edge-isr"));
     }

@@ -5,7 +5,7 @@
 use std::ops::Range;
 use std::time::SystemTime;
 
-use http::header::{HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
+use http::header::{HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
 
 /// What of a page to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,19 +55,24 @@ pub fn select(headers: &HeaderMap, is_head: bool, page: &Validators<'_>) -> Sele
         if headers.get_all(IF_NONE_MATCH).iter().any(|line| any_matches(line.as_bytes(), page.etag)) {
             return Selection::NotModified;
         }
-    } else if let Some(since) = headers.get(IF_MODIFIED_SINCE)
-        && let (Some(since), Some(modified)) = (date(since.as_bytes()), page.last_modified.and_then(date))
+    } else if let Some(since) = alone(headers, &IF_MODIFIED_SINCE)
+        && let (Some(since), Some(modified)) = (date(since), page.last_modified.and_then(date))
         && modified <= since
     {
         return Selection::NotModified;
     }
-    match headers.get(RANGE) {
+    match alone(headers, &RANGE) {
         // RFC 9110 §14.2: only GET has ranges.
-        Some(range) if !is_head && if_range(headers, page) => {
-            self::range(range.as_bytes(), page.len).unwrap_or(whole)
-        }
+        Some(range) if !is_head && if_range(headers, page) => self::range(range, page.len).unwrap_or(whole),
         _ => whole,
     }
+}
+
+/// The value of a header that is no list, so that two lines of it are malformed.
+fn alone<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
+    let mut lines = headers.get_all(name).iter();
+    let first = lines.next()?;
+    lines.next().is_none().then_some(first.as_bytes())
 }
 
 /// Weak comparison against a list of entity tags or `*` (RFC 9110 §8.8.3.2).
@@ -98,12 +103,16 @@ fn next_tag(list: &[u8]) -> Option<(&[u8], &[u8])> {
     let tag = tag.strip_prefix(b"W/").unwrap_or(tag);
     let inside = tag.strip_prefix(b"\"")?;
     let end = inside.iter().position(|&byte| byte == b'"')?;
-    Some((&tag[..end + 2], &inside[end + 1..]))
+    let after = inside[end + 1..].trim_ascii_start();
+    matches!(after, [] | [b',', ..]).then(|| (&tag[..end + 2], after))
 }
 
 /// RFC 9110 §13.1.5: the range counts only for the very page the client has a part of.
 fn if_range(headers: &HeaderMap, page: &Validators<'_>) -> bool {
-    let Some(condition) = headers.get(IF_RANGE).map(|value| value.as_bytes()) else { return true };
+    if !headers.contains_key(IF_RANGE) {
+        return true;
+    }
+    let Some(condition) = alone(headers, &IF_RANGE) else { return false };
     if condition.starts_with(b"\"") {
         return page.etag == Some(condition);
     }
@@ -112,9 +121,9 @@ fn if_range(headers: &HeaderMap, page: &Validators<'_>) -> bool {
 
 /// One range in any of its three forms; `None` for several, other units or nonsense: the whole answers those.
 fn range(value: &[u8], len: usize) -> Option<Selection> {
-    let text = std::str::from_utf8(value).ok()?.trim();
+    let text = std::str::from_utf8(value.trim_ascii()).ok()?;
     let (unit, spec) = text.split_once('=')?;
-    let (first, last) = spec.trim().split_once('-')?;
+    let (first, last) = spec.trim_ascii().split_once('-')?;
     if !unit.eq_ignore_ascii_case("bytes") {
         return None;
     }
@@ -140,7 +149,6 @@ fn date(value: &[u8]) -> Option<SystemTime> {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
-    use http::header::HeaderName;
 
     use super::*;
 
@@ -165,7 +173,9 @@ mod tests {
         {
             assert_eq!(ask(&[(IF_NONE_MATCH, matching)], false), Selection::NotModified, "{matching}");
         }
-        for other in ["\"abd\"", "abc", "\"abc", "\"x\" abc", "", ",", "W/", "\"x\", abc, \"abc"] {
+        for other in
+            ["\"abd\"", "abc", "\"abc", "\"x\" abc", "", ",", "W/", "\"x\", abc, \"abc", "\"x\"\"abc\""]
+        {
             assert_eq!(ask(&[(IF_NONE_MATCH, other)], false), Selection::Whole, "{other}");
         }
     }
@@ -177,6 +187,8 @@ mod tests {
         assert_eq!(ask(&[later, (IF_NONE_MATCH, "\"x\"")], true), Selection::HeadOnly);
         assert_eq!(ask(&[(IF_MODIFIED_SINCE, "Sun, 06 Nov 1994 08:00:00 GMT")], false), Selection::Whole);
         assert_eq!(ask(&[(IF_MODIFIED_SINCE, "yesterday")], false), Selection::Whole);
+        let later = (IF_MODIFIED_SINCE, "Sun, 06 Nov 1994 09:00:00 GMT");
+        assert_eq!(ask(&[later, (IF_MODIFIED_SINCE, "yesterday")], false), Selection::Whole);
     }
 
     #[test]
@@ -201,5 +213,8 @@ mod tests {
         assert_eq!(ask(&[(RANGE, "bytes=0-0"), (IF_RANGE, "\"abc\"")], false), Selection::Part(0..1));
         assert_eq!(ask(&[(RANGE, "bytes=0-0"), (IF_RANGE, "W/\"abc\"")], false), Selection::Whole);
         assert_eq!(ask(&[(RANGE, "bytes=0-0"), (IF_RANGE, "\"old\"")], false), Selection::Whole);
+        assert_eq!(ask(&[(RANGE, "bytes=0-0"), (RANGE, "bytes=2-3")], false), Selection::Whole);
+        let two = [(RANGE, "bytes=0-0"), (IF_RANGE, "\"abc\""), (IF_RANGE, "\"old\"")];
+        assert_eq!(ask(&two, false), Selection::Whole);
     }
 }

@@ -6,10 +6,12 @@ use sha2::{Digest, Sha256};
 
 use super::tag::MAX_TAG_BYTES;
 
-/// The most bytes of one segment: three of them, with what is between, fit into a tag.
+/// The most bytes of one segment: two of them, with what is between, leave room for those below.
 const MAX_SEGMENT_BYTES: usize = 80;
 /// Two tildes and 128 bits in hexadecimal.
 const HASH_BYTES: usize = 34;
+/// Where the room for one more segment ends, as long as it is short or a hash. From here on only such stand in a tag.
+const MAX_ROOMY_BYTES: usize = MAX_TAG_BYTES - 1 - HASH_BYTES;
 
 /// Whether a byte stands for itself in a tag.
 const fn is_plain(byte: u8) -> bool {
@@ -88,22 +90,29 @@ pub(crate) fn encode_exact(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// Shortens the segment that begins at `start`, on its own: what covers a tag stays the beginning of its text,
-/// however long the segments are.
+/// Shortens the segment that begins at `start` by what stands before it and never by what follows: what covers a
+/// tag stays the beginning of its text, however long the segments are.
 pub(super) fn shorten_segment(text: &mut String, start: usize) {
-    if text.len() - start > MAX_SEGMENT_BYTES {
-        let end = start + MAX_SEGMENT_BYTES - HASH_BYTES;
-        // An encoded byte is kept whole or not at all: half of one would not parse to itself.
-        let encoded = text.as_bytes()[end - 2..end].iter().position(|&byte| byte == b'%');
-        end_in_hash(text, start, encoded.map_or(end, |at| end - 2 + at));
+    let len = text.len() - start;
+    if len <= HASH_BYTES || (len <= MAX_SEGMENT_BYTES && text.len() <= MAX_ROOMY_BYTES) {
+        return;
     }
+    if start + MAX_SEGMENT_BYTES > MAX_ROOMY_BYTES {
+        return end_in_hash(text, start, start);
+    }
+    let end = start + MAX_SEGMENT_BYTES - HASH_BYTES;
+    // An encoded byte is kept whole or not at all: half of one would not parse to itself.
+    let encoded = text.as_bytes()[end - 2..end].iter().position(|&byte| byte == b'%');
+    end_in_hash(text, start, encoded.map_or(end, |at| end - 2 + at));
 }
 
-/// Shortens a text of very many segments, at the end of one.
+/// Leaves out the segments for which there is no room: such a tag is the one that covers it, because under any
+/// other name it would be missed when that one is invalidated.
 pub(super) fn shorten_segments(mut text: String) -> String {
     if text.len() > MAX_TAG_BYTES {
-        let end = text[..MAX_TAG_BYTES - HASH_BYTES].rfind(':').map_or(0, |colon| colon + 1);
-        end_in_hash(&mut text, 0, end);
+        // No segment is longer than a tag, so there is a colon.
+        let end = text[..=MAX_TAG_BYTES].rfind(':').unwrap_or(MAX_TAG_BYTES);
+        text.truncate(end);
     }
     text
 }

@@ -112,7 +112,9 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 fn content_length(headers: &HeaderMap) -> Option<Option<u64>> {
     let mut lines = headers.get_all(CONTENT_LENGTH).iter();
     let first = lines.next()?;
-    let number = first.to_str().ok().and_then(|text| text.parse().ok());
+    // Digits alone (RFC 9110 §8.6); Rust's numbers may have a sign, too.
+    let digits = first.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = digits.and_then(|text| text.parse().ok());
     Some(number.filter(|_| lines.next().is_none()))
 }
 
@@ -225,6 +227,7 @@ mod tests {
         assert_eq!(body(&parts(&["6"]), 5, &rules), Err(Reason::Truncated));
         assert_eq!(body(&parts(&["5", "5"]), 5, &rules), Err(Reason::Truncated));
         assert_eq!(body(&parts(&["x"]), 5, &rules), Err(Reason::Truncated));
+        assert_eq!(body(&parts(&["+5"]), 5, &rules), Err(Reason::Truncated));
         assert_eq!(body(&parts(&["0"]), 0, &rules), Err(Reason::Empty));
     }
 

@@ -5,6 +5,7 @@ mod clock;
 mod connector;
 pub mod contract;
 pub mod sample;
+pub mod targets;
 #[cfg(feature = "twins")]
 mod twin;
 

@@ -157,16 +157,14 @@ fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.trim_matches('/').split('/').filter(|segment| !segment.is_empty())
 }
 
-/// One spelling per segment: `%70` is `p`, `%c3%B6` is `%C3%B6`. An encoded slash stays apart from a slash.
+/// One spelling per segment: `%70` is `p`, `%c3%B6` is `%C3%B6`. An encoded slash stays apart from a slash, and so
+/// must an encoded percent sign, or `%252f` would be the encoded slash.
 fn encode_path(text: &mut String, segment: &str) {
-    let decoded: Vec<u8> = percent_encoding::percent_decode_str(segment).collect();
-    for part in decoded.split_inclusive(|&byte| byte == b'/') {
-        match part.split_last() {
-            Some((b'/', before)) => {
-                encode_exact(text, before);
-                text.push_str("%252f");
-            }
-            _ => encode_exact(text, part),
+    for byte in percent_encoding::percent_decode_str(segment) {
+        match byte {
+            b'/' => text.push_str("%252f"),
+            b'%' => text.push_str("%2525"),
+            _ => encode_exact(text, &[byte]),
         }
     }
 }

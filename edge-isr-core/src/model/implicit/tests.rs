@@ -18,8 +18,13 @@ fn a_prefix_ends_at_a_segment() {
 
 #[test]
 fn a_url_tag_leads_to_the_hash_of_its_page() {
-    for (path, query) in [("/posts/1", None), ("/a%20b/%C3%B6", Some("x=%41")), ("/a%2fb", None), ("/", None)]
-    {
+    for (path, query) in [
+        ("/posts/1", None),
+        ("/a%20b/%C3%B6", Some("x=%41")),
+        ("/a%2fb", None),
+        ("/a%252fb", None),
+        ("/", None),
+    ] {
         let page = url_hash(7, path, query);
         for (at, host) in [(At::Anywhere, None), (At::Host("h:1"), Some(host_hash("h:1")))] {
             let read = UrlTag::read(url(at, path, query).as_str()).unwrap();
@@ -53,5 +58,8 @@ fn b06_spellings_of_one_path_share_a_tag_and_an_encoded_slash_does_not() {
     let tag = |path| url(At::Anywhere, path, None);
     assert_eq!(tag("/%70osts/%c3%b6"), tag("/posts/%C3%B6"));
     assert_ne!(tag("/a%2fb"), tag("/a/b"));
+    assert_ne!(tag("/a%2fb"), tag("/a%252fb"));
+    assert_ne!(prefix(At::Anywhere, "/a%2fb"), prefix(At::Anywhere, "/a%252fb"));
+    assert_eq!(tag("/100%"), tag("/100%25"));
     assert_ne!(tag("/a"), tag("/A"));
 }

@@ -30,7 +30,8 @@ pub struct Tag(Arc<str>);
 /// Names a thing in a namespace. Never fails.
 ///
 /// Both parts are lower-cased; bytes outside `[a-z0-9._~-]` are percent-encoded (in the id `:` too, in the
-/// namespace it separates segments); an over-long segment ends in a hash of itself.
+/// namespace it separates segments); an over-long segment ends in a hash of itself. Segments beyond
+/// [`MAX_TAG_BYTES`], which takes a namespace of about 200 bytes, are left out: then the tag is the one that covers it.
 ///
 /// ```
 /// use edge_isr_core::tag;

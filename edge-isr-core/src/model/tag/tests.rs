@@ -57,8 +57,13 @@ fn p03_over_long_segments_lose_no_ancestor() {
     let many = Tag::join(vec![&*"x".repeat(99); 9]);
     assert!(many.as_str().len() <= MAX_TAG_BYTES);
     assert_eq!(Tag::parse(many.as_str()).as_ref(), Ok(&many));
-    let above = Tag::join(vec![&*"x".repeat(99); 2]);
-    assert!(many.ancestors().any(|one| one == above.as_str()));
+    for depth in 1..9 {
+        let above = Tag::join(vec![&*"x".repeat(99); depth]);
+        assert!(above == many || many.ancestors().any(|one| one == above.as_str()), "{depth}");
+    }
+    let name = "x".repeat(80);
+    let (above, below) = (Tag::join([&*name; 3]), Tag::join([&*name, &*name, &*name, "1"]));
+    assert!(below.ancestors().any(|one| one == above.as_str()), "{above} {below}");
 }
 
 #[test]
