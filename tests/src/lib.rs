@@ -17,4 +17,4 @@ pub use ask::{User, ask, call, echo, exchange, get_with, serve, site};
 pub use gate::{Gate, within};
 pub use page::{HTML, Page, html};
 pub use site::{POSITIONS, Position, Site, place};
-pub use story::{Story, begun, lasting, until};
+pub use story::{Story, begun, lasting, prompt, until};

@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use edge_isr_axum::prelude::*;
-use edge_isr_axum::{Builder, Mode, Receipt};
+use edge_isr_axum::{Builder, Limits, Mode, Receipt};
 use edge_isr_core::testing::ManualClock;
 use tokio::task::JoinHandle;
 
@@ -33,6 +33,15 @@ pub fn lasting() -> Policy {
     Policy::new().s_maxage(Duration::from_secs(300)).stale_while_revalidate(Duration::from_secs(3600))
 }
 
+/// The default bounds, and a worker that renders at once: the manual clock stands still, so no page would ever have
+/// been left alone for long enough.
+#[must_use]
+pub fn prompt() -> Limits {
+    let mut limits = Limits::default();
+    limits.quiet = Duration::ZERO;
+    limits
+}
+
 impl Story {
     /// A site whose pages are [`lasting`].
     #[must_use]
@@ -43,7 +52,9 @@ impl Story {
     /// A site with settings of its own.
     pub fn with(position: Position, policy: Policy, settings: impl FnOnce(Builder) -> Builder) -> Self {
         let (clock, page) = (ManualClock::default(), Page::default());
-        let isr = settings(Isr::builder().clock(Arc::new(clock.clone()))).build().expect("right settings");
+        let isr = settings(Isr::builder().clock(Arc::new(clock.clone())).limits(prompt()))
+            .build()
+            .expect("right settings");
         let site = place(position, &isr, "/pages/{id}", policy, path_tag("page:{id}"), page.handler());
         Self { isr, clock, page, site }
     }

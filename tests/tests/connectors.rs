@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use edge_isr_axum::prelude::*;
-use edge_isr_axum::{Builder, Connector, Limits, Mode, Purge, PurgeLimits, PurgeState, Reason, Result};
+use edge_isr_axum::{Builder, Connector, Mode, Purge, PurgeLimits, PurgeState, Reason, Result};
 use edge_isr_core::testing::RecordingConnector;
 use edge_isr_stories::*;
 use tokio::time::Instant;
@@ -230,7 +230,7 @@ async fn p22_a_cache_that_knows_no_tags_gets_urls_and_everything_where_the_list_
         let recording =
             RecordingConnector::with_limits(PurgeLimits { tags: 0, urls: 3, ..PurgeLimits::default() });
         let story = with(&recording, |builder| {
-            let mut limits = Limits::default();
+            let mut limits = prompt();
             limits.index_rows = rows;
             builder.limits(limits)
         });
@@ -382,7 +382,7 @@ async fn p06_p22_invalidations_of_the_same_that_wait_are_purged_together_and_eve
 async fn p15_p22_only_so_many_invalidations_are_under_way_at_once() {
     let recording = RecordingConnector::default();
     let story = with(&recording, |builder| {
-        let mut limits = Limits::default();
+        let mut limits = prompt();
         limits.tags_per_page = 400;
         builder.limits(limits)
     });

@@ -109,7 +109,7 @@ enum By {
 /// A site whose page was rendered well once, with version 1, and then again with this answer.
 async fn refilled(position: Position, by: By, policy: Policy, answer: fn() -> Response) -> Story {
     let story = Story::with(position, policy, |builder| {
-        let mut limits = edge_isr_axum::Limits::default();
+        let mut limits = edge_isr_stories::prompt();
         limits.render_timeout = Duration::from_millis(200);
         builder.limits(limits)
     });

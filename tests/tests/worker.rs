@@ -7,7 +7,7 @@ use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing;
 use edge_isr_axum::prelude::*;
-use edge_isr_axum::{Limits, Mode, Reason};
+use edge_isr_axum::{Mode, Reason};
 use edge_isr_core::testing::ManualClock;
 use edge_isr_stories::*;
 use futures_util::FutureExt;
@@ -196,9 +196,10 @@ fn p15_a_worker_that_has_all_it_takes_leaves_the_thread_to_others() {
                     tokio::task::yield_now().await;
                 }
             }
-            story.page.gate().open(260);
+            // Those that were being rendered come to carry `two`, and may want another render for it.
+            story.page.gate().open(600);
             within(story.isr.idle()).await;
-            assert_eq!(story.page.renders(), 520);
+            assert!((520..=528).contains(&story.page.renders()), "{}", story.page.renders());
         });
         let _ = done.send(());
     });
@@ -208,7 +209,7 @@ fn p15_a_worker_that_has_all_it_takes_leaves_the_thread_to_others() {
 #[tokio::test(start_paused = true)]
 async fn p06_an_application_that_hangs_costs_one_job_and_not_the_worker() {
     let story = Story::with(Position::Inside, lasting(), |builder| {
-        let mut limits = Limits::default();
+        let mut limits = prompt();
         limits.render_timeout = S;
         builder.limits(limits)
     });
@@ -227,7 +228,7 @@ async fn p06_an_application_that_hangs_costs_one_job_and_not_the_worker() {
     story.get("/pages/1").await;
     story.page.commit(2);
     story.invalidate(1, Mode::Soft).await;
-    for attempt in 1..=3 {
+    for attempt in 1..=5 {
         for _ in 0..50 {
             tokio::task::yield_now().await;
         }
@@ -237,7 +238,7 @@ async fn p06_an_application_that_hangs_costs_one_job_and_not_the_worker() {
             tokio::task::yield_now().await;
         }
         assert_eq!(story.isr.stats().count(Reason::RefillFailed), attempt);
-        story.clock.advance(10 * S);
+        story.clock.advance(60 * S);
         tokio::time::advance(S).await;
     }
     within(story.isr.idle()).await;
@@ -292,13 +293,15 @@ async fn p06_a_render_that_always_fails_is_given_up_and_left_to_the_next_visitor
         story.page.commit(2);
         story.page.answers(move |version| if panics { panic!("told to") } else { fails(version) });
         story.invalidate(1, Mode::Soft).await;
-        for attempt in 1..=3 {
+        for attempt in 1..=5 {
             until(|| story.isr.stats().count(Reason::RefillFailed) == attempt).await;
-            story.clock.advance(10 * S);
+            story.clock.advance(60 * S);
             tokio::time::advance(S).await;
         }
         within(story.isr.idle()).await;
-        assert_eq!(story.page.renders(), 4);
+        assert_eq!(story.page.renders(), 6);
+        let [dead] = &story.isr.dead_letters(9).await[..] else { panic!("one job was given up") };
+        assert_eq!((dead.job.key.path(), dead.attempts, dead.reason), ("/pages/1", 5, Reason::RefillFailed));
         let health = story.isr.health();
         assert!(
             health
@@ -344,7 +347,7 @@ async fn p11_a_worker_and_visitors_share_one_render() {
 #[tokio::test]
 async fn p06_a_page_that_is_newer_than_its_job_wants_is_not_rendered_again() {
     let story = Story::with(Position::Inside, lasting(), |builder| {
-        let mut limits = Limits::default();
+        let mut limits = prompt();
         limits.worker_renders = 1;
         builder.limits(limits)
     });
@@ -436,7 +439,7 @@ async fn p06_a_job_that_no_layer_takes_fails_with_advice_and_the_page_keeps_its_
 #[tokio::test]
 async fn p15_a_worker_renders_only_so_many_pages_at_once() {
     let story = Story::with(Position::Around, lasting(), |builder| {
-        let mut limits = Limits::default();
+        let mut limits = prompt();
         limits.worker_renders = 3;
         builder.limits(limits)
     });
@@ -461,9 +464,9 @@ async fn p15_a_worker_renders_only_so_many_pages_at_once() {
 }
 
 #[tokio::test]
-async fn p15_pages_for_which_the_queue_has_no_room_are_left_to_their_next_visitor() {
+async fn p06_p15_pages_for_which_the_queue_has_no_room_wait_for_it_and_none_is_left_out() {
     let story = Story::with(Position::Inside, lasting(), |builder| {
-        let mut limits = Limits::default();
+        let mut limits = prompt();
         (limits.jobs, limits.worker_renders) = (4, 1);
         builder.limits(limits)
     });
@@ -475,12 +478,8 @@ async fn p15_pages_for_which_the_queue_has_no_room_are_left_to_their_next_visito
     story.page.commit(2);
     story.isr.graph().revalidate_by_tags([Tag::named("list")]).await.unwrap();
     within(story.isr.idle()).await;
-    let worked = story.page.renders() - 30;
-    assert!((4..30).contains(&worked), "{worked}");
-    for id in 0..30 {
-        story.get(&format!("/pages/{id}")).await;
-    }
-    story.isr.idle().await;
+    assert_eq!(story.page.renders(), 60);
+    assert!(story.isr.stats().count(Reason::QueueFull) > 0);
     for id in 0..30 {
         assert!(is_fresh(&story, &format!("/pages/{id}"), "v2").await, "{id}");
     }
@@ -516,6 +515,7 @@ async fn p21_a_worker_that_is_dropped_leaves_nothing_that_idle_would_wait_for() 
     story.page.gate().open(20);
     within(story.isr.idle()).await;
     story.page.commit(2);
+    story.invalidate(19, Mode::Soft).await;
     story.get("/pages/19").await;
     story.isr.idle().await;
     assert!(is_fresh(&story, "/pages/19", "v2").await);
@@ -593,4 +593,43 @@ async fn p06_two_workers_share_the_jobs() {
     for id in 0..100 {
         assert!(is_fresh(&story, &format!("/pages/{id}"), "v5").await, "{id}");
     }
+}
+
+#[tokio::test]
+async fn p06_p20_workers_that_are_killed_at_random_leave_every_page_fresh_and_none_rendered_twice() {
+    const PAGES: u64 = 1_000;
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = move |below: u64| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random % below
+    };
+    let story = Story::at(Position::Around);
+    story.page.tags([Tag::named("list")]);
+    for id in 0..PAGES {
+        story.get(&format!("/pages/{id}")).await;
+    }
+    story.page.commit(2);
+    let mut worker = story.worker().await;
+    story.isr.graph().revalidate_by_tags([Tag::named("list")]).await.unwrap();
+    let mut killed = 0;
+    while story.isr.idle().now_or_never().is_none() {
+        for _ in 0..next(4) {
+            tokio::task::yield_now().await;
+        }
+        if killed < 200 {
+            worker.abort();
+            let _ = within(worker).await;
+            killed += 1;
+            worker = story.worker().await;
+        }
+    }
+    assert!(killed >= 20, "{killed}");
+    for id in 0..PAGES {
+        assert!(is_fresh(&story, &format!("/pages/{id}"), "v2").await, "{id}");
+    }
+    let renders = story.page.renders() as u64 - PAGES;
+    assert!((PAGES..=2 * PAGES).contains(&renders), "{renders}");
+    assert_eq!(renders, PAGES, "what a killed worker began lands, and is not begun again");
 }

@@ -14,9 +14,10 @@ use super::flight::Flights;
 use super::health::Notes;
 use super::hits::Hits;
 use super::hosts::Hosts;
+use super::jobs::Jobs;
 use super::limits::Limits;
 use super::receipt::Receipts;
-use super::sweeps::Sweeps;
+use super::runs::Runs;
 use super::{Inner, Isr};
 use crate::chance::Chance;
 use crate::clock::{Clock, SystemClock};
@@ -24,7 +25,7 @@ use crate::connector::Connector;
 use crate::error::ConfigError;
 use crate::graph::{Index, Ledger, MemoryGraph};
 use crate::model::snapshot::Incarnation;
-use crate::queue::{MemoryQueue, Queue};
+use crate::queue::Queue;
 use crate::store::{Heads, MemoryPages, PageStore, Scopes};
 
 /// The name of the cache in `Cache-Status` if none is given.
@@ -244,8 +245,8 @@ impl Builder {
             )),
             receipts: Receipts::new(limits.receipts, Arc::clone(&signer)),
             signer,
-            queue: self.queue.unwrap_or_else(|| Arc::new(MemoryQueue::new(limits.jobs))),
-            sweeps: Sweeps::default(),
+            jobs: Jobs::new(self.queue, limits.jobs),
+            runs: Runs::new(Arc::clone(&busy)),
             aborted: tokio::sync::watch::Sender::new(false),
             counters: Counters::new(),
             notes: Notes::default(),

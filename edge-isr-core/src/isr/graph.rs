@@ -12,6 +12,7 @@ use crate::model::authority::{Scheme, normalize};
 use crate::model::implicit::{self, At};
 use crate::model::snapshot::Mode;
 use crate::model::tag::{Tag, TagSet};
+use crate::queue::Priority;
 
 /// The most pages of one URL that `tags_for` looks at.
 const MOST_PAGES: usize = 1_000;
@@ -30,11 +31,31 @@ const MOST_PAGES: usize = 1_000;
 #[derive(Debug, Clone)]
 pub struct Graph {
     isr: Isr,
+    priority: Priority,
 }
 
 impl Graph {
     pub(crate) const fn new(isr: Isr) -> Self {
-        Self { isr }
+        Self { isr, priority: Priority::Normal }
+    }
+
+    /// A handle whose invalidations are rendered before or after those of others, or among them.
+    ///
+    /// ```
+    /// use edge_isr_core::{Isr, Priority, tag};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let isr = Isr::builder().build()?;
+    /// // Everyone looks at the front page; the archive can wait.
+    /// isr.graph().at(Priority::High).revalidate_by_tags([tag("page", "front")]).await?;
+    /// isr.graph().at(Priority::Low).revalidate_by_tags([tag("list", "archive")]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn at(&self, priority: Priority) -> Self {
+        Self { isr: self.isr.clone(), priority }
     }
 
     /// Makes every page that carries one of these tags, or a tag below one, stale.
@@ -175,8 +196,8 @@ impl Graph {
         tags: Result<Vec<Tag>>,
         mode: Mode,
     ) -> impl Future<Output = Result<Receipt>> + Send + use<> {
-        let isr = self.isr.clone();
-        async move { Ok(isr.invalidate(tags?, mode).await) }
+        let (isr, priority) = (self.isr.clone(), self.priority);
+        async move { Ok(isr.invalidate(tags?, mode, priority).await) }
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use super::Isr;
 use super::hosts::split_url;
-use super::progress::{PurgeState, Round, Watched};
-use super::purge::{Listed, Telling};
+use super::progress::Watched;
+use super::purge::Listed;
 use super::receipt::{Done, Receipt};
-use super::sweeps::Sweep;
+use super::runs::Run;
+use super::tell::Telling;
 use crate::error::{Error, Result};
 use crate::graph::{Cursor, Members};
 use crate::model::authority::without_default_port;
@@ -17,10 +19,15 @@ use crate::model::key::CacheKey;
 use crate::model::reason::Reason;
 use crate::model::snapshot::{Mode, Snapshot};
 use crate::model::tag::{Tag, TagId};
+use crate::queue::Priority;
+
+/// How much longer than a connector may take its answer is waited for: what it says at the last moment stands in the
+/// receipt.
+const SLACK: Duration = Duration::from_millis(250);
 
 impl Isr {
     /// Marks, then hands the rest to whoever does it.
-    pub(crate) async fn invalidate(&self, tags: Vec<Tag>, mode: Mode) -> Receipt {
+    pub(crate) async fn invalidate(&self, tags: Vec<Tag>, mode: Mode, priority: Priority) -> Receipt {
         let inner = &self.0;
         let ids: Vec<TagId> = tags.iter().map(|tag| TagId::of(tag.as_str())).collect();
         let ledger = inner.graph.ledger();
@@ -30,86 +37,60 @@ impl Isr {
             [tag] => inner.graph.with_index(|index| index.count(tag)),
             _ => None,
         };
-        let purges = Arc::new(Watched::new(inner.connectors.iter().map(|connector| connector.name())));
+        let own = Arc::new(Watched::new(inner.connectors.iter().map(|connector| connector.name())));
+        let run = Run { tags: tags.into(), seq, mode, priority, watched: vec![own] };
         // Before anything is waited for: who asked may hang up, and the rest is done all the same.
-        let is_swept = self.sweep(&tags, mode, seq, &purges);
-        if !inner.connectors.is_empty() && (mode == Mode::Hard || !is_swept) {
-            if !is_swept && !tags.is_empty() && !self.is_closing() {
-                self.note(
-                    Reason::PurgeFailed,
-                    "worker",
-                    "no worker runs, so purges do not wait for the new pages: spawn `isr.worker(app)`",
-                );
-            }
-            // A hard one at once, and again: by the worker once the new pages are stored, or after a while.
-            if mode == Mode::Hard && !is_swept && !tags.is_empty() {
-                self.purge_again(tags.clone(), Arc::clone(&purges));
-            }
-            self.purge_now(tags.clone(), mode, &purges).await;
+        let shared = self.hand_over(run.clone());
+        let is_worked = shared.is_some();
+        let tags = Arc::clone(&run.tags);
+        let watched = shared.or_else(|| run.watched.first().cloned()).unwrap_or_default();
+        if !inner.connectors.is_empty() && !tags.is_empty() {
+            self.tell_now(Run { watched: vec![Arc::clone(&watched)], ..run }, is_worked).await;
         }
-        let done = Done { snapshot, mode, tags: tags.into(), urls, watched: purges };
+        let done = Done { snapshot, mode, tags, urls, watched };
         inner.receipts.write(done, inner.clock.now(), inner.clock.wall())
     }
 
-    /// Hands the renders and the purges that follow them to a worker; `false` when none will do them.
-    fn sweep(&self, tags: &[Tag], mode: Mode, seq: u64, purges: &Arc<Watched>) -> bool {
-        let inner = &self.0;
+    /// Hands the renders and the purges that follow them to the workers, and says where its receipt has to look;
+    /// `None` when nobody does them.
+    fn hand_over(&self, run: Run) -> Option<Arc<Watched>> {
         let is_known = |tag: &Tag| {
             let members = self.members(tag, None, 1);
             !members.keys.is_empty() || members.next.is_some()
         };
-        let told = !inner.connectors.is_empty();
+        let told = !self.0.connectors.is_empty();
         // Any stranger's POST invalidates its URL: where that is nobody's page, there is nothing to do.
-        if !told && tags.iter().all(|tag| tag.as_str().starts_with("~url:") && !is_known(tag)) {
-            return false;
+        if !told && run.tags.iter().all(|tag| tag.as_str().starts_with("~url:") && !is_known(tag)) {
+            return None;
         }
-        let purges = if told { vec![Arc::clone(purges)] } else { Vec::new() };
-        !tags.is_empty() && inner.sweeps.push(Sweep::new(tags, mode, seq, purges, inner.busy.begin()))
+        if run.tags.is_empty() { None } else { self.0.runs.push(run) }
     }
 
-    /// Purges at once, in a task of its own: it goes on when who asked hangs up.
-    ///
-    /// # Cancellation
-    ///
-    /// The purge is sent all the same.
-    async fn purge_now(&self, tags: Vec<Tag>, mode: Mode, purges: &Arc<Watched>) {
-        let (isr, busy, told) = (self.clone(), self.0.busy.begin(), [Arc::clone(purges)]);
-        let task = tokio::spawn(async move {
-            let _busy = busy;
-            let listed = Listed::default();
-            let telling = Telling { tags: &tags, mode, listed: &listed, purges: &told, is_first: true };
-            tokio::select! {
-                () = isr.purge(&telling) => {}
-                () = isr.aborted() => {}
+    /// Has the caches in front told what can't wait for the new pages: a hard invalidation, and any where no worker
+    /// renders. It goes on when who asked hangs up.
+    async fn tell_now(&self, run: Run, is_worked: bool) {
+        if !is_worked && !self.is_closing() {
+            let advice = "no worker runs, so purges do not wait for the new pages: spawn `isr.worker(app)`";
+            self.note(Reason::PurgeFailed, "worker", advice);
+        }
+        let limits = &self.0.limits;
+        match run.mode {
+            Mode::Soft if is_worked => {}
+            Mode::Soft => {
+                let _ = tokio::time::timeout(
+                    limits.purge_wait + SLACK,
+                    self.tell(Telling::last(run, Listed::default(), Duration::ZERO)),
+                )
+                .await;
             }
-        });
-        let _ = task.await;
-        // A connector that panicked, or that a shutdown did not wait for, has confirmed nothing.
-        for connector in &self.0.connectors {
-            if purges.now().purges.contains(&(connector.name(), PurgeState::Pending)) {
-                let failed = PurgeState::Failed("it was broken off".to_owned());
-                purges.purged(connector.name(), Round::First, failed);
+            Mode::Hard => {
+                // Again once the new pages are stored, for what was in flight; where nobody renders, after a while.
+                if !is_worked {
+                    drop(self.tell(Telling::last(run.clone(), Listed::default(), limits.settle)));
+                }
+                let _ = tokio::time::timeout(limits.purge_wait + SLACK, self.tell(Telling::first(run))).await;
             }
         }
-    }
-
-    /// The second purge of a hard invalidation where no worker runs, for what was in flight at the first.
-    fn purge_again(&self, tags: Vec<Tag>, purges: Arc<Watched>) {
-        let (isr, busy) = (self.clone(), self.0.busy.begin());
-        tokio::spawn(async move {
-            let _busy = busy;
-            let (listed, told) = (Listed::default(), [purges]);
-            let telling =
-                Telling { tags: &tags, mode: Mode::Hard, listed: &listed, purges: &told, is_first: false };
-            let purge = async {
-                tokio::time::sleep(isr.0.limits.settle).await;
-                isr.purge(&telling).await;
-            };
-            tokio::select! {
-                () = purge => {}
-                () = isr.aborted() => {}
-            }
-        });
     }
 
     pub(crate) fn members(&self, tag: &Tag, after: Option<Cursor>, limit: usize) -> Members {
@@ -163,7 +144,7 @@ impl Isr {
         }
         // A page whose first render is in the air is in no list yet.
         let stored = self.0.busy.is_busy() || tags.iter().any(|tag| self.may_have(tag));
-        let receipt = self.invalidate(tags, mode).await;
+        let receipt = self.invalidate(tags, mode, Priority::Normal).await;
         // A visitor who changed nothing that is cached is owed nothing.
         Ok(stored.then_some(receipt))
     }

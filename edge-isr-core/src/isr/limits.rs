@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::ConfigError;
+use crate::model::rate::Rate;
 
 /// The longest of all times.
 const MOST_TIME: Duration = Duration::from_secs(24 * 3600);
@@ -42,7 +43,12 @@ pub enum WhenFull {
 /// | `store_wait` | 50 ms | for a page store on a miss |
 /// | `purge_wait` | 5 s | for a connector within a hard invalidation |
 /// | `settle` | 2 s | between the two purges of a hard invalidation |
+/// | `quiet` | 200 ms | a page is rendered anew once it was not invalidated for so long |
+/// | `quiet_at_most` | 5 s | and after so long in any case |
 /// | `worker_renders` | 8 | at once, by one worker |
+/// | `renders_per_host` | 8 | of those, for one host |
+/// | `worker_rate` | none | how often one worker begins a render |
+/// | `job_attempts` | 5 | then a page is left to its next visitor |
 /// | `when_full` | `Render` | see [`WhenFull`] |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -88,8 +94,19 @@ pub struct Limits {
     pub purge_wait: Duration,
     /// How long after a hard invalidation connectors purge again.
     pub settle: Duration,
+    /// How long a page must not have been invalidated before a worker renders it anew, so that a burst of edits costs
+    /// one render. Zero: at once.
+    pub quiet: Duration,
+    /// How long a page waits for quiet at most.
+    pub quiet_at_most: Duration,
     /// Renders at once by one worker.
     pub worker_renders: usize,
+    /// Renders at once by one worker for one host, so that a large site leaves room for the others.
+    pub renders_per_host: usize,
+    /// How often one worker begins a render; `None` for as often as it can.
+    pub worker_rate: Option<Rate>,
+    /// How often a worker tries to render a page, before it leaves it to the next visitor.
+    pub job_attempts: u32,
     /// What happens to a visitor when all renders are taken.
     pub when_full: WhenFull,
 }
@@ -117,7 +134,12 @@ impl Default for Limits {
             store_wait: Duration::from_millis(50),
             purge_wait: Duration::from_secs(5),
             settle: Duration::from_secs(2),
+            quiet: Duration::from_millis(200),
+            quiet_at_most: Duration::from_secs(5),
             worker_renders: 8,
+            renders_per_host: 8,
+            worker_rate: None,
+            job_attempts: 5,
             when_full: WhenFull::default(),
         }
     }
@@ -125,7 +147,7 @@ impl Default for Limits {
 
 impl Limits {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let counts: [(&'static str, u64); 13] = [
+        let counts: [(&'static str, u64); 15] = [
             ("limits.store_bytes", self.store_bytes),
             ("limits.body_bytes", self.body_bytes as u64),
             ("limits.head_bytes", self.head_bytes as u64),
@@ -139,6 +161,8 @@ impl Limits {
             ("limits.index_bytes", self.index_bytes),
             ("limits.jobs", self.jobs as u64),
             ("limits.worker_renders", self.worker_renders as u64),
+            ("limits.renders_per_host", self.renders_per_host as u64),
+            ("limits.job_attempts", u64::from(self.job_attempts)),
         ];
         let times = [
             ("limits.collapse_wait", self.collapse_wait),
@@ -147,7 +171,12 @@ impl Limits {
             ("limits.purge_wait", self.purge_wait),
         ];
         // Some are multiplied, and a moment so far off can't be told.
-        let all = [("limits.pass_ttl", self.pass_ttl), ("limits.settle", self.settle)];
+        let all = [
+            ("limits.pass_ttl", self.pass_ttl),
+            ("limits.settle", self.settle),
+            ("limits.quiet", self.quiet),
+            ("limits.quiet_at_most", self.quiet_at_most),
+        ];
         if let Some((field, time)) = times.into_iter().chain(all).find(|(_, time)| *time > MOST_TIME) {
             let bound = "at most one day";
             return Err(ConfigError::OutOfBounds { field, value: format!("{time:?}"), bound });

@@ -19,7 +19,6 @@ use crate::graph::MemoryGraph;
 use crate::model::authority::Scheme;
 use crate::model::policy::Rules;
 use crate::model::reason::Reason;
-use crate::queue::Queue;
 use crate::store::{Heads, MemoryPages, PageStore, Scopes};
 
 pub mod admit;
@@ -29,20 +28,22 @@ pub(crate) mod cookie;
 mod counters;
 pub mod fill;
 pub mod flight;
+mod foreman;
 mod graph;
 mod health;
 mod hits;
 mod hosts;
 mod invalidate;
+mod jobs;
 mod limits;
 pub mod look_up;
 mod ports;
 mod progress;
 mod purge;
-#[allow(dead_code, reason = "what asks it comes next")]
 mod rate;
 mod receipt;
-mod sweeps;
+mod runs;
+mod tell;
 #[cfg(test)]
 mod test_engine;
 mod worker;
@@ -90,10 +91,10 @@ pub(crate) struct Inner {
     pub(crate) signer: Arc<cookie::Signer>,
     pub(crate) receipts: receipt::Receipts,
     pub(crate) store: Option<Arc<dyn PageStore>>,
-    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) jobs: jobs::Jobs,
     pub(crate) connectors: Box<[Arc<dyn Connector>]>,
     pub(crate) tag_headers: Box<[admit::TagHeader]>,
-    pub(crate) sweeps: sweeps::Sweeps,
+    pub(crate) runs: runs::Runs,
     /// The parameters that policies declare, each way once, to read URLs as the pages' keys have them.
     pub(crate) parameters: RwLock<BTreeSet<Box<[String]>>>,
     pub(crate) counters: counters::Counters,
@@ -162,7 +163,10 @@ impl Isr {
     /// Dropping the future leaves the shutdown begun, without the deadline.
     pub async fn shutdown(&self, deadline: Duration) {
         self.0.renders.close();
-        self.0.sweeps.close();
+        self.0.runs.close();
+        if !self.0.runs.has_workers() {
+            self.tell_the_rest();
+        }
         if tokio::time::timeout(deadline, self.0.busy.idle()).await.is_err() {
             self.0.aborted.send_replace(true);
             // Aborted renders release those who wait as they drop; that takes no longer than a poll.

@@ -137,8 +137,10 @@ reasons! {
     RefillUnreached = "refill-unreached",
     /// A worker's render did not succeed.
     RefillFailed = "refill-failed",
-    /// The queue took no job: a page is rendered for its next visitor instead of before anyone asks.
+    /// The queue is at its bound: renders wait for room in it.
     QueueFull = "queue-full",
+    /// The queue can't be reached, or does not give back what it took: jobs are kept in memory.
+    QueueUnavailable = "queue-unavailable",
     /// A connector did not confirm a purge.
     PurgeFailed = "purge-failed",
     /// The index dropped a page for want of room: lists of URLs are incomplete for a while.

@@ -77,6 +77,12 @@ impl MemoryPages {
         is_it.then_some(page)
     }
 
+    /// The page with this hash of its key, without counting as a visit.
+    #[must_use]
+    pub(crate) fn peek_hash(&self, hash: u64) -> Option<Arc<Page>> {
+        self.cache.peek(&hash).filter(|page| !page.scope().is_displaced())
+    }
+
     /// Keeps a page, unless one from a later snapshot stands there.
     pub fn keep(&self, key: &CacheKey, page: Arc<Page>) -> Put {
         let _order = lock(self.order(key));

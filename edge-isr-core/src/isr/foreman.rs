@@ -1,0 +1,203 @@
+//! Finds the pages of invalidations and gives them to the queue. One worker at a time does.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Isr;
+use super::purge::Listed;
+use super::runs::{Found, Underway};
+use super::tell::Telling;
+use crate::model::key::CacheKey;
+use crate::model::page::Page;
+use crate::model::reason::Reason;
+use crate::model::snapshot::Mode;
+use crate::model::verdict::{Staleness, Verdict};
+use crate::queue::{Pushed, Window};
+
+/// How many pages are listed at a time.
+const BATCH: usize = 64;
+/// How long runs that come one after the other are let pile up, so that those of the same tags are merged.
+const PAUSE: Duration = Duration::from_millis(10);
+/// How often pages that the queue has are pushed again: it may be shared, and another process done with them.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// When the foreman did what last.
+#[derive(Debug)]
+pub(super) struct Foreman {
+    may_take: Instant,
+    push_again: Instant,
+}
+
+impl Foreman {
+    pub(super) fn new() -> Self {
+        let now = Instant::now();
+        Self { may_take: now, push_again: now + AGAIN }
+    }
+
+    /// Whether runs may be taken up, or from when on.
+    pub(super) fn may_take(&self) -> Instant {
+        self.may_take
+    }
+
+    /// Lists some, gives some to the queue, has told what is done; whether there was anything to do.
+    pub(super) async fn work(&mut self, isr: &Isr) -> bool {
+        let listed = self.list(isr);
+        let fed = feed(isr).await;
+        self.push_again(isr).await;
+        let told = isr.tell_over();
+        listed | fed | told
+    }
+
+    fn list(&mut self, isr: &Isr) -> bool {
+        let inner = &isr.0;
+        let now = Instant::now();
+        let may_take = now >= self.may_take;
+        let takes = may_take && inner.runs.can_take();
+        let Some(listing) = inner.runs.next_listing(may_take) else { return takes };
+        if takes && !inner.runs.can_take() {
+            self.may_take = now + PAUSE;
+        }
+        let members = isr.members(&listing.tag, listing.place.after, BATCH);
+        let mut found = Found::default();
+        for key in &members.keys {
+            match isr.state_of(key, listing.want) {
+                State::Stale(visits) if !listing.place.is_second => {
+                    found.in_memory.push((visits, key.hash()))
+                }
+                State::Elsewhere if listing.place.is_second => found.elsewhere.push(key.clone()),
+                State::Stale(_) | State::Elsewhere | State::Satisfied => {}
+            }
+        }
+        let is_told = isr.is_told_in_urls(&listing.tag);
+        inner.runs.list(&listing, &members, found, is_told, inner.store.is_some());
+        true
+    }
+
+    async fn push_again(&mut self, isr: &Isr) {
+        let now = Instant::now();
+        if now < self.push_again {
+            return;
+        }
+        self.push_again = now + AGAIN;
+        let inner = &isr.0;
+        let (at, lease) = (inner.clock.now(), isr.lease());
+        for job in inner.runs.fed_before(at) {
+            isr.push_job(job, Window::default(), at).await;
+        }
+        // What is not done after all this time is in no queue that does it.
+        let long_ago = crate::clock::Moment::from_nanos(
+            at.as_nanos().saturating_sub(u64::try_from(lease.as_nanos()).unwrap_or(u64::MAX)),
+        );
+        if inner.jobs.is_given() && long_ago.as_nanos() > 0 {
+            for job in inner.runs.fed_before(long_ago) {
+                let advice = "the queue takes jobs and does not give them back; they are done from memory";
+                isr.note(Reason::QueueUnavailable, "queue", advice);
+                inner.jobs.keep(job, Window::default(), at).await;
+            }
+        }
+    }
+}
+
+/// Gives pages to the queue while it takes them.
+async fn feed(isr: &Isr) -> bool {
+    let inner = &isr.0;
+    let limits = &inner.limits;
+    let window = Window { quiet: limits.quiet, most: limits.quiet_at_most };
+    let mut any = false;
+    loop {
+        let now = inner.clock.now();
+        let key_of = |hash| inner.pages.peek_hash(hash).and_then(|page| page.key());
+        let Some(feed) = inner.runs.next_page(now, key_of) else { return any };
+        if isr.push_job(feed.job.clone(), window, now).await == Pushed::Full {
+            // Nothing is lost: the run has the page until there is room for it.
+            inner.runs.take_back(feed);
+            isr.note(
+                Reason::QueueFull,
+                "queue",
+                "raise `limits.jobs`, or look after the queue; renders wait for room",
+            );
+            return any;
+        }
+        any = true;
+    }
+}
+
+/// What there is to do about a page of a run.
+enum State {
+    /// It has to be rendered; so often it was visited.
+    Stale(u32),
+    /// It may be in the second tier.
+    Elsewhere,
+    /// It is new enough, was not invalidated at all, or is not there to be renewed.
+    Satisfied,
+}
+
+impl Isr {
+    fn state_of(&self, key: &CacheKey, want: u64) -> State {
+        let inner = &self.0;
+        match inner.pages.peek(key) {
+            Some(page) if self.is_new_enough(&page, want) => State::Satisfied,
+            Some(page) => State::Stale(page.visits()),
+            None if inner.store.is_some() => State::Elsewhere,
+            // One that was evicted is left to its next visitor.
+            None => State::Satisfied,
+        }
+    }
+
+    /// Whether nothing has to be rendered for a job.
+    pub(super) fn is_satisfied(&self, key: &CacheKey, want: u64) -> bool {
+        matches!(self.state_of(key, want), State::Satisfied)
+    }
+
+    fn is_new_enough(&self, page: &Page, want: u64) -> bool {
+        if page.birth().snapshot.seq >= want {
+            return true;
+        }
+        // Before the marks are read: what is applied later is not remembered as seen.
+        let applied = self.0.graph.ledger().applied();
+        let verdict = page.judge(self.0.clock.now(), &self.marks_of(page), applied);
+        matches!(verdict, Verdict::Fresh | Verdict::Stale(Staleness::Aged))
+    }
+
+    /// Has the caches in front told of the runs whose pages are all done: now that the new ones stand there.
+    pub(super) fn tell_over(&self) -> bool {
+        let mut any = false;
+        while let Some(over) = self.0.runs.take_over() {
+            self.tell_of(over);
+            any = true;
+        }
+        self.0.runs.rest();
+        any
+    }
+
+    /// The last purge of a run. After a hard invalidation it waits, for what was in flight.
+    pub(super) fn tell_of(&self, over: Underway) {
+        if self.0.connectors.is_empty() {
+            return;
+        }
+        let Underway { run, listed, .. } = over;
+        let settle = if run.mode == Mode::Hard { self.0.limits.settle } else { Duration::ZERO };
+        drop(self.tell(Telling::last(run, listed, settle)));
+    }
+
+    /// Has the caches in front told of what nobody will render any more, at a shutdown.
+    pub(super) fn tell_the_rest(&self) {
+        for over in self.0.runs.take_all() {
+            if !self.0.connectors.is_empty() {
+                drop(self.tell(Telling::last(over.run, over.listed, Duration::ZERO)));
+            }
+        }
+        self.0.runs.rest();
+    }
+
+    /// Has the caches in front told of what waits for a worker that does not come. It goes on waiting.
+    pub(super) fn tell_of_orphans(&self) {
+        let advice =
+            "the worker is gone, so purges do not wait for the new pages: spawn `isr.worker(app)` again";
+        self.note(Reason::PurgeFailed, "worker", advice);
+        for run in self.0.runs.untold() {
+            drop(self.tell(Telling::last(run, Listed::default(), Duration::ZERO)));
+        }
+    }
+}

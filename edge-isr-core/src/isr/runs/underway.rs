@@ -1,0 +1,113 @@
+//! A run that a worker has taken up: which of its pages are known, which are still to be rendered.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use super::waiting::Run;
+use crate::graph::{Cursor, Members};
+use crate::isr::progress::Progress;
+use crate::isr::purge::Listed;
+use crate::model::key::CacheKey;
+use crate::model::tag::Tag;
+
+/// Where the listing of a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Which of its tags.
+    pub(crate) nth: usize,
+    pub(crate) after: Option<Cursor>,
+    /// First the pages in memory, of which it is known how often they are visited; then, where there is a second
+    /// tier, those that are only there.
+    pub(crate) is_second: bool,
+}
+
+/// Pages of a batch that have to be rendered.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Visits and hash of the key.
+    pub(crate) in_memory: Vec<(u32, u64)>,
+    pub(crate) elsewhere: Vec<CacheKey>,
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub(crate) struct Underway {
+    pub(crate) run: Run,
+    /// The URLs it came across, for caches that know no tags.
+    pub(crate) listed: Listed,
+    /// `None` once all pages are known.
+    pub(super) at: Option<Place>,
+    /// Pages that no queue has yet, the most visited first: sixteen bytes each, since a tag may have a million.
+    pub(super) backlog: BTreeSet<(Reverse<u32>, u64)>,
+    pub(super) elsewhere: Vec<CacheKey>,
+    /// How many pages were found, and how many of them are not done.
+    pages: usize,
+    pub(super) left: usize,
+}
+
+impl Underway {
+    pub(super) fn new(run: Run) -> Self {
+        let at = (!run.tags.is_empty()).then_some(Place { nth: 0, after: None, is_second: false });
+        Self {
+            run,
+            listed: Listed::default(),
+            at,
+            backlog: BTreeSet::new(),
+            elsewhere: Vec::new(),
+            pages: 0,
+            left: 0,
+        }
+    }
+
+    /// The tag to list, and from where on.
+    pub(super) fn place(&self) -> Option<(&Tag, Place)> {
+        let at = self.at?;
+        Some((self.run.tags.get(at.nth)?, at))
+    }
+
+    /// Takes in a batch; how many pages the backlog grew by.
+    pub(super) fn add(&mut self, members: &Members, found: Found, has_second: bool) -> usize {
+        let Some(at) = self.at else { return 0 };
+        let before = self.backlog.len();
+        let visited = found.in_memory.into_iter().map(|(visits, hash)| (Reverse(visits), hash));
+        self.backlog.extend(visited);
+        let grown = self.backlog.len() - before;
+        let count = grown + found.elsewhere.len();
+        self.elsewhere.extend(found.elsewhere);
+        self.pages += count;
+        self.left += count;
+        let is_last = at.nth + 1 >= self.run.tags.len();
+        self.at = match members.next {
+            Some(cursor) => Some(Place { after: Some(cursor), ..at }),
+            None if !is_last => Some(Place { nth: at.nth + 1, after: None, ..at }),
+            None if has_second && !at.is_second => Some(Place { nth: 0, after: None, is_second: true }),
+            None => None,
+        };
+        if self.at.is_none() {
+            let pages = self.pages;
+            self.tell(|progress| progress.pages = Some(pages));
+        }
+        grown
+    }
+
+    /// One page is done: rendered, or left to its next visitor.
+    pub(super) fn done(&mut self, is_rendered: bool) {
+        self.left = self.left.saturating_sub(1);
+        self.tell(|progress| {
+            if is_rendered {
+                progress.rendered += 1;
+            } else {
+                progress.left += 1;
+            }
+        });
+    }
+
+    /// Whether every page is known and done.
+    pub(super) fn is_over(&self) -> bool {
+        self.at.is_none() && self.left == 0
+    }
+
+    fn tell(&self, change: impl Fn(&mut Progress)) {
+        self.run.watched.iter().for_each(|watched| watched.change(&change));
+    }
+}
