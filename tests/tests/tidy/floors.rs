@@ -30,7 +30,8 @@ fn floor_of(room: &str) -> Option<usize> {
 
 /// In core a room uses its own floor and those below it, and no room beside it but on the ground.
 pub(crate) fn of_core(sources: &[Source]) -> Vec<Finding> {
-    let exported = exported(sources::of(sources, "edge-isr-core/src/lib.rs"));
+    let mut exported = exported(sources::of(sources, "edge-isr-core/src/lib.rs"));
+    exported.extend(macros(sources));
     let mut found = Vec::new();
     for source in sources {
         let Some(module) = source.below_src(CORE).and_then(module) else { continue };
@@ -75,6 +76,18 @@ fn exported(root: &Source) -> HashMap<String, String> {
         exported.extend(tokens[at + 3..end].iter().map(|token| (token.text.clone(), room.clone())));
     }
     exported
+}
+
+/// Macros of rooms stand in the crate's root.
+fn macros(sources: &[Source]) -> HashMap<String, String> {
+    let mut macros = HashMap::new();
+    for source in sources {
+        let Some(module) = source.below_src(CORE).and_then(module) else { continue };
+        let tokens: Vec<&Token> = source.tokens.iter().collect();
+        let names = find(&tokens, &["macro_rules", "!"]).filter_map(|at| tokens.get(at + 2));
+        macros.extend(names.map(|name| (name.text.clone(), module[0].clone())));
+    }
+    macros
 }
 
 /// The module of a file, from the crate's root; `None` for the root itself.
@@ -226,6 +239,13 @@ mod tests {
     fn a_room_without_a_floor_is_refused() {
         assert!(found("edge-isr-core/src/cellar.rs", "").len() == 1);
         assert!(found("edge-isr-core/src/isr/mod.rs", "use crate::cellar::f;")[0].contains("no room"));
+    }
+
+    #[test]
+    fn a_macro_belongs_to_its_room() {
+        let text = "macro_rules! clauses { () => { $crate::clauses!() } } use crate::clauses;";
+        assert_eq!(found("edge-isr-core/src/testing/contract/mod.rs", text), [""; 0]);
+        assert_eq!(found("edge-isr-core/src/store/mod.rs", "use crate::clauses;").len(), 1);
     }
 
     #[test]

@@ -19,7 +19,10 @@ pub(crate) struct Source {
 impl Source {
     /// `path` as it stands in messages, with `/` on every system.
     pub(crate) fn new(path: &str, text: &str) -> Self {
-        let is_test = is_rust(path) && (path.starts_with("tests/") || path.contains("/tests/"));
+        // The clauses of contracts are tests, of backends whoever wrote them.
+        let folders = ["/tests/", "/testing/contract/"];
+        let is_test = is_rust(path)
+            && (path.starts_with("tests/") || folders.iter().any(|folder| path.contains(folder)));
         let tokens = if is_rust(path) { tokens::of(path, text, is_test) } else { Vec::new() };
         Self { path: path.to_owned(), text: text.to_owned(), tokens, is_test }
     }

@@ -32,7 +32,7 @@ macro_rules! queue_contract {
     };
     ($name:ident, $make:expr, most_jobs: $most:expr, time: $time:expr $(,)?) => {
         mod $name {
-            #[allow(unused_imports)]
+            #[allow(unused_imports, reason = "what makes the backend may need none")]
             use super::*;
             $crate::__contract_clauses!(queue, (::std::sync::Arc::new($make), &$time), [
                 a_pushed_job_is_claimed,

@@ -39,14 +39,14 @@ macro_rules! page_store_contract {
     };
     ($name:ident, $make:expr $(,)?) => {
         mod $name {
-            #[allow(unused_imports)]
+            #[allow(unused_imports, reason = "what makes the backend may need none")]
             use super::*;
             $crate::page_store_contract!(@always $make);
         }
     };
     ($name:ident, $make:expr, most_bytes: $most:expr $(,)?) => {
         mod $name {
-            #[allow(unused_imports)]
+            #[allow(unused_imports, reason = "what makes the backend may need none")]
             use super::*;
             $crate::page_store_contract!(@always $make);
             $crate::__contract_clauses!(store, (::std::sync::Arc::new($make), $most), [room_is_bounded]);
