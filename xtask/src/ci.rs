@@ -2,7 +2,7 @@
 
 use crate::shell::{Outcome, cargo};
 use crate::steps::{self, Step};
-use crate::{features, fuzz, install, rules, test};
+use crate::{coverage, features, fuzz, install, mutants, rules, test};
 
 pub(crate) fn run() -> Outcome {
     let mut steps = vec![
@@ -23,11 +23,13 @@ pub(crate) fn run() -> Outcome {
                 .run()
         }),
         Step::new("licences, bans and sources", || {
-            install::ensure_cargo_deny()?;
+            install::ensure_subcommand(&install::DENY)?;
             cargo(&["deny", "--locked", "check", "licenses", "bans", "sources"]).run()
         }),
     ];
     steps.extend(test::steps());
     steps.push(Step::new("fuzzing", fuzz::step));
+    steps.extend(coverage::steps());
+    steps.extend(mutants::steps());
     steps::run(steps)
 }

@@ -79,7 +79,9 @@ fn targets() -> Outcome<Vec<String>> {
 
 /// What a build needs: a compiler for libFuzzer, `cargo fuzz`, and the crates. `Ok(Err(…))` says what can't be had.
 fn tools() -> Outcome<Outcome> {
-    if let Err(reason) = install::ensure(&[install::CXX]).and_then(|()| install::ensure_cargo_fuzz()) {
+    if let Err(reason) =
+        install::ensure(&[install::CXX]).and_then(|()| install::ensure_subcommand(&install::FUZZ))
+    {
         return Ok(Err(reason));
     }
     let fetch = ["fetch", "--manifest-path", "fuzz/Cargo.toml"];

@@ -1,16 +1,20 @@
 //! The project's own commands: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`, `cargo xtask fuzz`.
 //!
-//! Plain std, so that it builds in a second. Here: the table of commands and nothing else. `test`, `ci` and
-//! `bench` each list the [`steps`] of one command, `fuzz` is one; `features` and `rules` hold the checks that are more than
-//! one call; `shell` runs programs, `install` fetches missing ones, `metadata` (on `json`) knows the workspace.
+//! Plain std, so that it builds in a second. Here: the table of commands and nothing else. `test`, `ci`, `bench`,
+//! `coverage` and `mutants` each list the [`steps`] of one command, `fuzz` is one; `features` and `rules` hold the
+//! checks that are more than one call; `shell` runs programs, `install` fetches missing ones, `metadata` (on `json`)
+//! knows the workspace, `lcov` reads a report.
 
 mod bench;
 mod ci;
+mod coverage;
 mod features;
 mod fuzz;
 mod install;
 mod json;
+mod lcov;
 mod metadata;
+mod mutants;
 mod rules;
 mod shell;
 mod steps;
@@ -39,8 +43,18 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "ci",
-        about: "the whole gate: formatting, lints, each feature alone, docs, licences, `test`, and `fuzz`",
+        about: "the whole gate: formatting, lints, each feature alone, docs, licences, and `test`, `fuzz`, `coverage`, `mutants`",
         run: Run::Plain(ci::run),
+    },
+    Command {
+        name: "coverage",
+        about: "which lines of core the tests run, file by file; fails below 90 % of all",
+        run: Run::Plain(coverage::run),
+    },
+    Command {
+        name: "mutants",
+        about: "change the code that decides about pages, place by place; fails where no test notices",
+        run: Run::Plain(mutants::run),
     },
     Command {
         name: "bench",
@@ -91,7 +105,7 @@ fn usage(error: &str) -> ExitCode {
 fn listing() -> String {
     let mut text = "Usage: cargo xtask <command>\n\nCommands:\n".to_owned();
     for Command { name, about, .. } in COMMANDS {
-        text += &format!("  {name:<6} {about}\n");
+        text += &format!("  {name:<8} {about}\n");
     }
     text
 }

@@ -53,6 +53,15 @@ impl Program {
         Ok(())
     }
 
+    /// Runs it with its output on ours and returns its exit code, whatever that means.
+    pub(crate) fn exit_code(mut self) -> Outcome<i32> {
+        println!("$ {}", self.shown);
+        let watch = Stopwatch::start();
+        let status = self.command.status().map_err(|error| self.unstarted(&error))?;
+        println!("  ({})", watch.read());
+        status.code().ok_or_else(|| format!("`{}` was ended by a signal", self.shown))
+    }
+
     /// Runs it quietly and returns what it printed; what it complained about stays visible.
     pub(crate) fn capture(mut self) -> Outcome<String> {
         let output =
