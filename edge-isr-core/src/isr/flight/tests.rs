@@ -191,6 +191,26 @@ async fn p14_a_flight_that_nobody_can_join_stands_in_nobodys_way() {
 }
 
 #[test]
+fn p12_a_panic_while_a_flight_begins_leaves_the_key_free() {
+    let (flights, busy) = flights();
+    let key = written("/a");
+    let begin = || flights.board(&key, |_| true, || panic!("told to"));
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(begin)).is_err());
+    assert!(!flights.is_aloft(&key) && !busy.is_busy());
+    assert_eq!(shards_in_use(&flights), 0);
+    drop(lead(&flights, &key));
+}
+
+#[test]
+fn a_render_is_counted_from_when_the_handler_is_polled() {
+    let (flights, _) = flights();
+    let mut permit = lead(&flights, &written("/a"));
+    assert_eq!(permit.began(), None, "waiting for room is no rendering");
+    permit.begin(Moment::from_nanos(7));
+    assert_eq!(permit.began(), Some(Moment::from_nanos(7)));
+}
+
+#[test]
 fn p15_flights_that_landed_take_no_room() {
     let (flights, busy) = flights();
     let permits: Vec<Permit> = (0..1_000).map(|n| lead(&flights, &written(&format!("/{n}")))).collect();
