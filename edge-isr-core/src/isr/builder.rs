@@ -1,12 +1,10 @@
 //! Puts an [`Isr`] together. Every check of the settings is here.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
 use super::admit::TagHeader;
+use super::build_id::{BuildId, executable_hash};
 use super::busy::Busy;
 use super::cookie::Signer;
 use super::counters::Counters;
@@ -34,19 +32,6 @@ const DEFAULT_NAME: &str = "edge-isr";
 const KEY_BYTES: usize = 16;
 /// Marks older than this are forgotten first: most pages live no longer, and a floor catches the rest.
 const HORIZON: Duration = Duration::from_secs(24 * 3600);
-
-/// What tells the pages of one deploy from those of the next.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum BuildId {
-    /// A hash of the running executable, so that a deploy never serves the old templates as fresh. It is read
-    /// only where pages outlive the process.
-    #[default]
-    Executable,
-    /// A name of your own.
-    Named(String),
-    /// Pages stay usable across deploys.
-    Ignore,
-}
 
 /// The settings of an [`Isr`]. Empty, it works: everything in memory.
 #[derive(Debug)]
@@ -269,7 +254,7 @@ impl Builder {
     }
 }
 
-fn malformed(field: &'static str, value: &str, reason: &str) -> ConfigError {
+pub(super) fn malformed(field: &'static str, value: &str, reason: &str) -> ConfigError {
     ConfigError::Malformed { field, value: value.to_owned(), reason: reason.to_owned() }
 }
 
@@ -293,15 +278,4 @@ fn random<const N: usize>() -> Result<[u8; N], ConfigError> {
         malformed("receipt_key", "random", &format!("the system gives no randomness: {error}"))
     })?;
     Ok(bytes)
-}
-
-/// The first 128 bits of the SHA-256 of the running executable, as text.
-fn executable_hash() -> Result<String, ConfigError> {
-    let hash = |path: &Path| -> std::io::Result<String> {
-        let digest = Sha256::digest(std::fs::read(path)?);
-        Ok(digest[..16].iter().map(|byte| format!("{byte:02x}")).collect())
-    };
-    std::env::current_exe().and_then(|path| hash(&path)).map_err(|error| {
-        malformed("build_id", "executable", &format!("it can't be read ({error}); name one with `build_id`"))
-    })
 }

@@ -22,6 +22,7 @@ use crate::model::reason::Reason;
 use crate::store::{Heads, MemoryPages, PageStore, Scopes};
 
 pub mod admit;
+mod build_id;
 mod builder;
 mod busy;
 pub(crate) mod cookie;
@@ -48,7 +49,8 @@ mod tell;
 mod test_engine;
 mod worker;
 
-pub use builder::{BuildId, Builder};
+pub use build_id::BuildId;
+pub use builder::Builder;
 pub use cookie::RECEIPT_COOKIE;
 pub use counters::Stats;
 pub use graph::{Graph, Urls};
