@@ -18,6 +18,7 @@ mod context;
 mod edge;
 mod facts;
 mod future;
+mod inner;
 mod layer;
 mod miss;
 mod origin;

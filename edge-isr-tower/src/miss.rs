@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use edge_isr_core::Reason;
 use edge_isr_core::isr::flight::{Boarding, Outcome};
 use edge_isr_core::isr::look_up::Miss;
 use edge_isr_core::model::key::{CacheKey, KeyRef};
 use edge_isr_core::origin::Refilled;
-use edge_isr_core::{BoxError, Reason};
-use http::{Request, Response, StatusCode, request};
-use http_body::Body;
+use http::{Response, StatusCode, request};
 use tokio::time::Instant;
-use tower_service::Service;
 
 use crate::body::IsrBody;
 use crate::facts::RouteFacts;
+use crate::inner::{Inner, PageBody, RequestBody};
 use crate::origin::Ticket;
 use crate::reading;
 use crate::render::{self, Led, Order};
@@ -33,13 +31,10 @@ pub(crate) fn refresh_ahead<S, F, ReqBody, ResBody>(
     route: &Arc<Route>,
     parts: &request::Parts,
 ) where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
-    S::Future: Send + 'static,
-    S::Error: Send + 'static,
+    S: Inner<ReqBody, ResBody>,
     F: RouteFacts,
-    ReqBody: Default + Send + 'static,
-    ResBody: Body<Data = Bytes> + Send + 'static,
-    ResBody::Error: Into<BoxError>,
+    ReqBody: RequestBody,
+    ResBody: PageBody,
 {
     if refresh(shared, &shared.isr.own_key(key), route, parts) {
         shared.isr.count(Reason::Ahead);
@@ -54,13 +49,10 @@ pub(crate) fn refresh<S, F, ReqBody, ResBody>(
     parts: &request::Parts,
 ) -> bool
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
-    S::Future: Send + 'static,
-    S::Error: Send + 'static,
+    S: Inner<ReqBody, ResBody>,
     F: RouteFacts,
-    ReqBody: Default + Send + 'static,
-    ResBody: Body<Data = Bytes> + Send + 'static,
-    ResBody::Error: Into<BoxError>,
+    ReqBody: RequestBody,
+    ResBody: PageBody,
 {
     if shared.isr.is_being_renewed(key) {
         return false;
@@ -80,13 +72,10 @@ pub(crate) async fn refill<S, F, ReqBody, ResBody>(
     ticket: Ticket,
 ) -> Result<Response<IsrBody<ResBody>>, S::Error>
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
-    S::Future: Send + 'static,
-    S::Error: Send + 'static,
+    S: Inner<ReqBody, ResBody>,
     F: RouteFacts,
-    ReqBody: Default + Send + 'static,
-    ResBody: Body<Data = Bytes> + Send + 'static,
-    ResBody::Error: Into<BoxError>,
+    ReqBody: RequestBody,
+    ResBody: PageBody,
 {
     let refilled = match shared.isr.board(&order.key, ticket.want(), || order.tags.clone()) {
         Boarding::Full => Refilled::Failed(Reason::Busy),
@@ -133,13 +122,10 @@ pub(crate) async fn answer<S, F, ReqBody, ResBody>(
     asked: Asked,
 ) -> Result<Response<IsrBody<ResBody>>, S::Error>
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
-    S::Future: Send + 'static,
-    S::Error: Send + 'static,
+    S: Inner<ReqBody, ResBody>,
     F: RouteFacts,
-    ReqBody: Default + Send + 'static,
-    ResBody: Body<Data = Bytes> + Send + 'static,
-    ResBody::Error: Into<BoxError>,
+    ReqBody: RequestBody,
+    ResBody: PageBody,
 {
     let owed = shared.isr.owed(reading::receipt(&asked.parts.headers));
     let arrived = shared.isr.seq();

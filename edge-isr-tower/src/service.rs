@@ -20,6 +20,7 @@ use crate::context::IsrContext;
 use crate::edge;
 use crate::facts::RouteFacts;
 use crate::future::ResponseFuture;
+use crate::inner::{Inner, PageBody, RequestBody};
 use crate::layer::{LetThrough, Plan};
 use crate::miss::{self, Asked};
 use crate::origin::Ticket;
@@ -291,13 +292,10 @@ impl<S, F> IsrService<S, F> {
         body: ReqBody,
     ) -> ResponseFuture<S, ReqBody, ResBody>
     where
-        S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
-        S::Future: Send + 'static,
-        S::Error: Send + 'static,
+        S: Inner<ReqBody, ResBody>,
         F: RouteFacts,
-        ReqBody: Default + Send + 'static,
-        ResBody: Body<Data = Bytes> + Send + 'static,
-        ResBody::Error: Into<BoxError>,
+        ReqBody: RequestBody,
+        ResBody: PageBody,
     {
         let shared = &self.shared;
         let found = shared.route(&parts).map(|(pattern, route)| (pattern.to_owned(), Arc::clone(route)));

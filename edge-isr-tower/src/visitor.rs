@@ -12,12 +12,12 @@ use edge_isr_core::model::key::Audience;
 use edge_isr_core::model::page::{Page, keep_private};
 use edge_isr_core::{BoxError, Reason};
 use http::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use http_body::Body;
-use tower_service::Service;
 
 use crate::body::IsrBody;
 use crate::facts::RouteFacts;
+use crate::inner::{Inner, PageBody, RequestBody};
 use crate::miss::Asked;
 use crate::render::{self, Led, Order, forbid_caching};
 use crate::service::Shared;
@@ -59,13 +59,10 @@ impl<S, F> Visitor<S, F> {
         order: Option<Order>,
     ) -> Result<Landed<ResBody>, S::Error>
     where
-        S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
-        S::Future: Send + 'static,
-        S::Error: Send + 'static,
+        S: Inner<ReqBody, ResBody>,
         F: RouteFacts,
-        ReqBody: Default + Send + 'static,
-        ResBody: Body<Data = Bytes> + Send + 'static,
-        ResBody::Error: Into<BoxError>,
+        ReqBody: RequestBody,
+        ResBody: PageBody,
     {
         if let Some(page) = self.stored_meanwhile().await {
             permit.finish(Outcome::Page(Arc::clone(&page)));
@@ -152,13 +149,10 @@ impl<S, F> Visitor<S, F> {
         reason: Reason,
     ) -> Result<Response<IsrBody<ResBody>>, S::Error>
     where
-        S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
-        S::Future: Send + 'static,
-        S::Error: Send + 'static,
+        S: Inner<ReqBody, ResBody>,
         F: RouteFacts,
-        ReqBody: Default + Send + 'static,
-        ResBody: Body<Data = Bytes> + Send + 'static,
-        ResBody::Error: Into<BoxError>,
+        ReqBody: RequestBody,
+        ResBody: PageBody,
     {
         let isr = &self.shared.isr;
         isr.count(reason);

@@ -6,23 +6,21 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use edge_isr_core::isr::admit::{Admitted, Sealed};
 use edge_isr_core::isr::flight::{Outcome, Permit};
 use edge_isr_core::model::page::Page;
-use edge_isr_core::{BoxError, Reason, WhenFull};
+use edge_isr_core::{Reason, WhenFull};
 use futures_util::FutureExt;
+use http::Response;
 use http::header::HeaderMap;
-use http::{Request, Response};
-use http_body::Body;
 use tokio::sync::oneshot;
 use tower::ServiceExt;
-use tower_service::Service;
 
 use self::collect::{Rendered, collect};
 use crate::body::{IsrBody, Rest};
 use crate::context::IsrContext;
 use crate::facts::RouteFacts;
+use crate::inner::{Inner, PageBody, RequestBody};
 use crate::service::Shared;
 
 mod collect;
@@ -56,13 +54,10 @@ pub(crate) fn spawn<S, F, ReqBody, ResBody>(
     for_visitor: bool,
 ) -> oneshot::Receiver<Led<ResBody, S::Error>>
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
-    S::Future: Send + 'static,
-    S::Error: Send + 'static,
+    S: Inner<ReqBody, ResBody>,
     F: RouteFacts,
-    ReqBody: Default + Send + 'static,
-    ResBody: Body<Data = Bytes> + Send + 'static,
-    ResBody::Error: Into<BoxError>,
+    ReqBody: RequestBody,
+    ResBody: PageBody,
 {
     let (tell, told) = oneshot::channel();
     let veto = order.veto(&shared.isr);
@@ -90,13 +85,10 @@ async fn run<S, F, ReqBody, ResBody>(
     for_visitor: bool,
 ) -> Led<ResBody, S::Error>
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
-    S::Future: Send + 'static,
-    S::Error: Send + 'static,
+    S: Inner<ReqBody, ResBody>,
     F: RouteFacts,
-    ReqBody: Default + Send + 'static,
-    ResBody: Body<Data = Bytes> + Send + 'static,
-    ResBody::Error: Into<BoxError>,
+    ReqBody: RequestBody,
+    ResBody: PageBody,
 {
     let isr = &shared.isr;
     let limits = isr.limits();
