@@ -4,15 +4,18 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
 use edge_isr_axum::prelude::*;
 use edge_isr_axum::{BuildId, Error, Limits, Mode, Reason, Result, async_trait};
-use edge_isr_core::PageStore;
+use edge_isr_core::clock::Moment;
 use edge_isr_core::model::key::CacheKey;
 use edge_isr_core::model::page::Page;
+use edge_isr_core::queue::{Claim, DeadLetter, Finished, Job, Pushed, Window};
 use edge_isr_core::store::Put;
+use edge_isr_core::{PageStore, Queue};
 use edge_isr_stories::*;
 use http::StatusCode;
 use tower::service_fn;
@@ -143,5 +146,56 @@ async fn p15_p35_a_queue_that_is_full_is_named_and_leaves_pages_to_their_next_vi
         let answer = story.get(&format!("/pages/{id}")).await;
         assert!(answer.text() == "v2" || !answer.is_fresh_hit(), "{id}");
     }
+    worker.abort();
+}
+
+/// A queue that nobody reaches.
+#[derive(Debug)]
+struct NoQueue;
+
+fn unreachable<T>() -> Result<T> {
+    Err(Error::Unavailable { backend: "no queue", queued: false, source: "no route to host".into() })
+}
+
+#[async_trait]
+impl Queue for NoQueue {
+    async fn push(&self, _: Job, _: Window, _: Moment) -> Result<Pushed> {
+        unreachable()
+    }
+
+    async fn claim(&self, _: usize, _: Duration, _: Moment) -> Result<Vec<Claim>> {
+        unreachable()
+    }
+
+    async fn finish(&self, _: Claim, _: u64) -> Result<Finished> {
+        unreachable()
+    }
+
+    async fn retry(&self, _: Claim, _: Moment) -> Result<()> {
+        unreachable()
+    }
+
+    async fn release(&self, _: Claim, _: Moment) -> Result<()> {
+        unreachable()
+    }
+
+    async fn bury(&self, _: Claim, _: Reason) -> Result<Finished> {
+        unreachable()
+    }
+
+    async fn dead_letters(&self, _: usize) -> Result<Vec<DeadLetter>> {
+        unreachable()
+    }
+}
+
+#[tokio::test]
+async fn p06_p35_a_queue_that_fails_is_named_and_its_pages_are_rendered_all_the_same() {
+    let story = Story::with(Position::Around, lasting(), |builder| builder.queue(NoQueue));
+    assert_eq!(story.get("/pages/1").await.text(), "v1");
+    let worker = story.worker().await;
+    story.page.commit(2);
+    story.invalidate(1, Mode::Soft).await;
+    until(|| story.isr.health().notes.iter().any(|note| note.reason == Reason::QueueUnavailable)).await;
+    until(|| story.page.renders() == 2).await;
     worker.abort();
 }
