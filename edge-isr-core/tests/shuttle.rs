@@ -408,6 +408,29 @@ fn p01_must_fail_twin_a_snapshot_taken_after_the_render() {
     model(SCHEDULES, || overtaken(Mode::Soft, true, Some(Twin::LateSnapshot)));
 }
 
+#[test]
+fn p11_those_who_come_after_an_overtaken_flight_share_the_next_one() {
+    model(SCHEDULES, || async {
+        let (isr, key) = (engine(1_000, None), key("/a"));
+        let board = move |isr: &Isr| isr.board(&key, 0, || TagSet::from_iter([tag("post", 1)]));
+        let Boarding::Lead(overtaken) = board(&isr) else { panic!("nobody led") };
+        isr.graph().expire_by_tags([tag("post", 1)]).await.unwrap();
+        let newcomers = [(); 3].map(|()| {
+            let (isr, board) = (isr.clone(), board.clone());
+            spawn(async move { board(&isr) })
+        });
+        overtaken.finish(Outcome::Failed);
+        let mut boarded = Vec::new();
+        for newcomer in newcomers {
+            boarded.push(newcomer.await.unwrap());
+        }
+        let leaders = boarded.iter().filter(|boarding| matches!(boarding, Boarding::Lead(_))).count();
+        assert_eq!(leaders, 1, "more than one flight was begun");
+        drop(boarded);
+        assert_eq!(isr.flights_in_the_table(), 0);
+    });
+}
+
 /// Two may wait. Four come and leave again, then two more wait for the end.
 async fn waiters_are_bounded(twin: Option<Twin>) {
     let (isr, key, inside) = (engine(2, twin), key("/a"), Arc::new(AtomicUsize::new(0)));
