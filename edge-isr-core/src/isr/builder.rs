@@ -16,6 +16,7 @@ use super::jobs::Jobs;
 use super::limits::Limits;
 use super::receipt::Receipts;
 use super::runs::Runs;
+use super::tell::Outbox;
 use super::{Inner, Isr};
 use crate::chance::Chance;
 use crate::clock::{Clock, SystemClock};
@@ -235,11 +236,11 @@ impl Builder {
             aborted: tokio::sync::watch::Sender::new(false),
             counters: Counters::new(),
             notes: Notes::default(),
+            outboxes: outboxes(self.connectors, &self.clock),
             name: self.name,
             clock: self.clock,
             chance: Chance::seeded(seed),
             store: self.store,
-            connectors: self.connectors.into(),
             tag_headers: self.tag_headers.into(),
             debug: self.debug,
             parameters: std::sync::RwLock::default(),
@@ -252,6 +253,10 @@ impl Builder {
             twin: self.twin,
         })))
     }
+}
+
+fn outboxes(connectors: Vec<Arc<dyn Connector>>, clock: &Arc<dyn Clock>) -> Box<[Outbox]> {
+    connectors.into_iter().map(|connector| Outbox::new(connector, clock)).collect()
 }
 
 pub(super) fn malformed(field: &'static str, value: &str, reason: &str) -> ConfigError {

@@ -5,9 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Isr;
-use super::purge::Listed;
 use super::runs::{Found, Underway};
-use super::tell::Telling;
+use super::tell::{Listed, Telling};
 use crate::model::key::CacheKey;
 use crate::model::page::Page;
 use crate::model::reason::Reason;
@@ -173,7 +172,7 @@ impl Isr {
 
     /// The last purge of a run. After a hard invalidation it waits, for what was in flight.
     pub(super) fn tell_of(&self, over: Underway) {
-        if self.0.connectors.is_empty() {
+        if self.0.outboxes.is_empty() {
             return;
         }
         let Underway { run, listed, .. } = over;
@@ -184,7 +183,7 @@ impl Isr {
     /// Has the caches in front told of what nobody will render any more, at a shutdown.
     pub(super) fn tell_the_rest(&self) {
         for over in self.0.runs.take_all() {
-            if !self.0.connectors.is_empty() {
+            if !self.0.outboxes.is_empty() {
                 drop(self.tell(Telling::last(over.run, over.listed, Duration::ZERO)));
             }
         }

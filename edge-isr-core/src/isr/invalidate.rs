@@ -7,10 +7,9 @@ use std::time::Duration;
 use super::Isr;
 use super::hosts::split_url;
 use super::progress::Watched;
-use super::purge::Listed;
 use super::receipt::{Done, Receipt};
 use super::runs::Run;
-use super::tell::Telling;
+use super::tell::{Listed, Telling};
 use crate::error::{Error, Result};
 use crate::graph::{Cursor, Members};
 use crate::model::authority::without_default_port;
@@ -20,10 +19,6 @@ use crate::model::reason::Reason;
 use crate::model::snapshot::{Mode, Snapshot};
 use crate::model::tag::{Tag, TagId};
 use crate::queue::Priority;
-
-/// How much longer than a connector may take its answer is waited for: what it says at the last moment stands in the
-/// receipt.
-const SLACK: Duration = Duration::from_millis(250);
 
 impl Isr {
     /// Marks, then hands the rest to whoever does it.
@@ -37,14 +32,14 @@ impl Isr {
             [tag] => inner.graph.with_index(|index| index.count(tag)),
             _ => None,
         };
-        let own = Arc::new(Watched::new(inner.connectors.iter().map(|connector| connector.name())));
+        let own = Arc::new(Watched::new(inner.outboxes.iter().map(|outbox| outbox.name())));
         let run = Run { tags: tags.into(), seq, mode, priority, watched: vec![own] };
         // Before anything is waited for: who asked may hang up, and the rest is done all the same.
         let shared = self.hand_over(run.clone());
         let is_worked = shared.is_some();
         let tags = Arc::clone(&run.tags);
         let watched = shared.or_else(|| run.watched.first().cloned()).unwrap_or_default();
-        if !inner.connectors.is_empty() && !tags.is_empty() {
+        if !inner.outboxes.is_empty() && !tags.is_empty() {
             self.tell_now(Run { watched: vec![Arc::clone(&watched)], ..run }, is_worked).await;
         }
         let done = Done { snapshot, mode, tags, urls, watched };
@@ -58,7 +53,7 @@ impl Isr {
             let members = self.members(tag, None, 1);
             !members.keys.is_empty() || members.next.is_some()
         };
-        let told = !self.0.connectors.is_empty();
+        let told = !self.0.outboxes.is_empty();
         // Any stranger's POST invalidates its URL: where that is nobody's page, there is nothing to do.
         if !told && run.tags.iter().all(|tag| tag.as_str().starts_with("~url:") && !is_known(tag)) {
             return None;
@@ -76,19 +71,13 @@ impl Isr {
         let limits = &self.0.limits;
         match run.mode {
             Mode::Soft if is_worked => {}
-            Mode::Soft => {
-                let _ = tokio::time::timeout(
-                    limits.purge_wait + SLACK,
-                    self.tell(Telling::last(run, Listed::default(), Duration::ZERO)),
-                )
-                .await;
-            }
+            Mode::Soft => self.tell(Telling::last(run, Listed::default(), Duration::ZERO)).await,
             Mode::Hard => {
                 // Again once the new pages are stored, for what was in flight; where nobody renders, after a while.
                 if !is_worked {
                     drop(self.tell(Telling::last(run.clone(), Listed::default(), limits.settle)));
                 }
-                let _ = tokio::time::timeout(limits.purge_wait + SLACK, self.tell(Telling::first(run))).await;
+                self.tell(Telling::first(run)).await;
             }
         }
     }

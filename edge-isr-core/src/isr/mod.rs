@@ -13,7 +13,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use self::hits::Hits;
 use crate::chance::Chance;
 use crate::clock::{Clock, Moment};
-use crate::connector::Connector;
 use crate::error::Result;
 use crate::graph::MemoryGraph;
 use crate::model::authority::Scheme;
@@ -40,7 +39,6 @@ mod limits;
 pub mod look_up;
 mod ports;
 mod progress;
-mod purge;
 mod rate;
 mod receipt;
 mod runs;
@@ -94,7 +92,8 @@ pub(crate) struct Inner {
     pub(crate) receipts: receipt::Receipts,
     pub(crate) store: Option<Arc<dyn PageStore>>,
     pub(crate) jobs: jobs::Jobs,
-    pub(crate) connectors: Box<[Arc<dyn Connector>]>,
+    /// One for each connector, in their order.
+    pub(crate) outboxes: Box<[tell::Outbox]>,
     pub(crate) tag_headers: Box<[admit::TagHeader]>,
     pub(crate) runs: runs::Runs,
     /// The parameters that policies declare, each way once, to read URLs as the pages' keys have them.
@@ -291,7 +290,7 @@ impl fmt::Debug for Isr {
         f.debug_struct("Isr")
             .field("name", &self.0.name)
             .field("pages", &self.0.pages)
-            .field("connectors", &self.0.connectors.len())
+            .field("connectors", &self.0.outboxes.len())
             .field("off", &self.0.off)
             .finish_non_exhaustive()
     }

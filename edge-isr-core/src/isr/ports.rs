@@ -20,7 +20,6 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// Whether the same call may succeed later.
-    #[allow(dead_code, reason = "who repeats calls comes next")]
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::TimedOut | Self::Panicked => true,

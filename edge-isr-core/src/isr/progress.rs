@@ -88,8 +88,8 @@ pub(crate) enum Round {
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
     progress: Mutex<Progress>,
-    /// Which connectors the last round has told something about.
-    last_rounds: Mutex<Vec<&'static str>>,
+    /// Which connectors, by their places, the last round has told something about.
+    last_rounds: Mutex<Vec<usize>>,
     changed: Notify,
 }
 
@@ -109,20 +109,18 @@ impl Watched {
         self.changed.notify_waiters();
     }
 
-    /// What a connector said. A first purge that ends late does not hide what the last one said.
-    pub(crate) fn purged(&self, connector: &'static str, round: Round, state: PurgeState) {
+    /// What the connector in this place said. A first purge that ends late does not hide what the last one said.
+    pub(crate) fn purged(&self, nth: usize, round: Round, state: PurgeState) {
         {
             let mut told = lock(&self.last_rounds);
             match round {
-                Round::First if told.contains(&connector) => return,
-                Round::Last if state != PurgeState::Pending && !told.contains(&connector) => {
-                    told.push(connector)
-                }
+                Round::First if told.contains(&nth) => return,
+                Round::Last if state != PurgeState::Pending && !told.contains(&nth) => told.push(nth),
                 Round::First | Round::Last => {}
             }
         }
         self.change(|progress| {
-            if let Some((_, known)) = progress.purges.iter_mut().find(|(name, _)| *name == connector) {
+            if let Some((_, known)) = progress.purges.get_mut(nth) {
                 *known = state;
             }
         });
@@ -169,20 +167,20 @@ mod tests {
         assert_eq!(stage(), Stage::Marked);
         watched.change(|progress| progress.left += 1);
         assert_eq!(stage(), Stage::Rendered);
-        watched.purged("a", Round::Last, PurgeState::Confirmed);
-        watched.purged("b", Round::Last, PurgeState::Retrying("busy".to_owned()));
+        watched.purged(0, Round::Last, PurgeState::Confirmed);
+        watched.purged(1, Round::Last, PurgeState::Retrying("busy".to_owned()));
         assert_eq!(stage(), Stage::Rendered);
-        watched.purged("b", Round::Last, PurgeState::Failed("busy".to_owned()));
+        watched.purged(1, Round::Last, PurgeState::Failed("busy".to_owned()));
         assert_eq!(stage(), Stage::Purged);
     }
 
     #[test]
     fn p22_a_first_purge_that_ends_late_does_not_hide_what_the_last_said() {
         let watched = Watched::new(["a"].into_iter());
-        watched.purged("a", Round::First, PurgeState::Retrying("late".to_owned()));
+        watched.purged(0, Round::First, PurgeState::Retrying("late".to_owned()));
         assert_eq!(watched.now().purges[0].1, PurgeState::Retrying("late".to_owned()));
-        watched.purged("a", Round::Last, PurgeState::Confirmed);
-        watched.purged("a", Round::First, PurgeState::Failed("late".to_owned()));
+        watched.purged(0, Round::Last, PurgeState::Confirmed);
+        watched.purged(0, Round::First, PurgeState::Failed("late".to_owned()));
         assert_eq!(watched.now().purges[0].1, PurgeState::Confirmed);
     }
 

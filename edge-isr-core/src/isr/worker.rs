@@ -281,7 +281,7 @@ impl Drop for Worker {
             isr.tell_the_rest();
             return;
         }
-        if isr.0.connectors.is_empty() || isr.0.runs.is_empty() {
+        if isr.0.outboxes.is_empty() || isr.0.runs.is_empty() {
             return;
         }
         let isr = isr.clone();

@@ -10,6 +10,6 @@ pub mod targets;
 mod twin;
 
 pub use clock::ManualClock;
-pub use connector::RecordingConnector;
+pub use connector::{PurgeFault, RecordingConnector};
 #[cfg(feature = "twins")]
 pub use twin::Twin;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::waiting::Run;
 use crate::graph::{Cursor, Members};
 use crate::isr::progress::Progress;
-use crate::isr::purge::Listed;
+use crate::isr::tell::Listed;
 use crate::model::key::CacheKey;
 use crate::model::tag::Tag;
 

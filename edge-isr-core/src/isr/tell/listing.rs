@@ -1,0 +1,69 @@
+//! The URLs of a tag, for caches that don't know it.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::graph::Members;
+use crate::isr::Isr;
+use crate::isr::invalidate::absolute;
+use crate::model::tag::Tag;
+
+/// The most URLs that one telling lists; what has more is purged as a whole.
+pub(super) const MOST_URLS: usize = 10_000;
+/// What nobody lists: it is purged as a whole.
+pub(super) const ALL: &str = "~all";
+/// How many pages are listed under one lock.
+const BATCH: usize = 256;
+
+/// The URLs that carried a tag before its pages were rendered anew. Whoever lost the tag in that render is in
+/// no list any more, but still in the caches in front.
+#[derive(Debug, Default)]
+pub(crate) struct Listed {
+    /// `None` for a tag that has too many, or whose carriers are not all known.
+    urls: HashMap<Tag, Option<BTreeSet<String>>>,
+    count: usize,
+}
+
+impl Listed {
+    pub(crate) fn add(&mut self, tag: &Tag, members: &Members) {
+        let known = self.urls.entry(tag.clone()).or_insert_with(|| Some(BTreeSet::new()));
+        let Some(urls) = known else { return };
+        let before = urls.len();
+        urls.extend(members.keys.iter().map(absolute));
+        self.count += urls.len() - before;
+        if !members.is_complete || self.count > MOST_URLS {
+            self.count -= urls.len();
+            *known = None;
+        }
+    }
+}
+
+impl Isr {
+    /// Every URL that carries one of the tags, or did when it was listed; `None` when the index does not know
+    /// all, or there are too many.
+    pub(super) async fn complete_urls(&self, tags: &[Tag], listed: &Listed) -> Option<BTreeSet<String>> {
+        let mut urls = BTreeSet::new();
+        for tag in tags {
+            if tag.as_str() == ALL {
+                return None;
+            }
+            if let Some(listed) = listed.urls.get(tag) {
+                urls.extend(listed.as_ref()?.iter().cloned());
+            }
+            let mut after = None;
+            loop {
+                let members = self.members(tag, after, BATCH);
+                urls.extend(members.keys.iter().map(absolute));
+                if !members.is_complete || urls.len() > MOST_URLS {
+                    return None;
+                }
+                after = members.next;
+                // A long walk must not keep others from the thread, nor a shutdown from ending it.
+                tokio::task::yield_now().await;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        Some(urls)
+    }
+}

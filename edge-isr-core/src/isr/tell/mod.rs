@@ -1,0 +1,130 @@
+//! Telling the caches in front to forget: within their limits, never less than was invalidated.
+//!
+//! `listing` finds the URLs, `calls` puts words into calls, `outbox` holds what is still to be said, `teller` says
+//! it, and `ticket` writes down what came of it.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Isr;
+use super::progress::{Round, Watched};
+use super::runs::Run;
+use crate::connector::PurgeLimits;
+use crate::model::snapshot::Mode;
+use crate::model::tag::Tag;
+
+mod calls;
+mod listing;
+mod outbox;
+mod teller;
+#[cfg(test)]
+mod tests;
+mod ticket;
+
+pub(crate) use calls::Item;
+pub(crate) use listing::Listed;
+pub(crate) use outbox::Outbox;
+use ticket::Share;
+
+/// How much longer than a connector may take its answer is waited for: what it says at the last moment stands in the
+/// receipt.
+const A_LITTLE: Duration = Duration::from_millis(250);
+
+/// What the caches in front are to be told.
+#[derive(Debug)]
+pub(crate) struct Telling {
+    pub(crate) tags: Arc<[Tag]>,
+    pub(crate) mode: Mode,
+    /// The URLs that carried the tags before their pages were rendered anew.
+    pub(crate) listed: Listed,
+    /// Where it is written down what they said.
+    pub(crate) watched: Vec<Arc<Watched>>,
+    /// Of two rounds the answer to the last one counts more.
+    pub(crate) round: Round,
+    /// How long to wait before it begins.
+    pub(crate) settle: Duration,
+}
+
+impl Telling {
+    /// The first of two rounds: at once.
+    pub(crate) fn first(run: Run) -> Self {
+        Self { round: Round::First, ..Self::last(run, Listed::default(), Duration::ZERO) }
+    }
+
+    /// The only round, or the last of two.
+    pub(crate) fn last(run: Run, listed: Listed, settle: Duration) -> Self {
+        Self { tags: run.tags, mode: run.mode, listed, watched: run.watched, round: Round::Last, settle }
+    }
+}
+
+impl Isr {
+    /// Tells every connector, in tasks of their own. Resolves when each was told once, whatever it said, or when one
+    /// has had its time; what is repeated goes on after that.
+    ///
+    /// # Cancellation
+    ///
+    /// It is told all the same.
+    pub(crate) fn tell(&self, telling: Telling) -> impl Future<Output = ()> + Send + use<> {
+        let (isr, busy) = (self.clone(), self.0.busy.begin());
+        let watched: Arc<[_]> = telling.watched.iter().map(Arc::downgrade).collect();
+        let most = telling.settle + self.0.limits.purge_wait + A_LITTLE;
+        let begun = |nth| Share::begin(nth, telling.round, Arc::clone(&watched));
+        let (shares, tried): (Vec<_>, Vec<_>) = (0..self.0.outboxes.len()).map(begun).unzip();
+        tokio::spawn(async move {
+            let _busy = busy;
+            let saying = async {
+                tokio::time::sleep(telling.settle).await;
+                isr.say(&telling, shares).await;
+            };
+            tokio::select! {
+                () = saying => {}
+                () = isr.aborted() => {}
+            }
+        });
+        async move {
+            let all_tried = async {
+                for tried in tried {
+                    // A ticket that is gone was tried, or broken off.
+                    let _ = tried.await;
+                }
+            };
+            let _ = tokio::time::timeout(most, all_tried).await;
+        }
+    }
+
+    /// Puts a telling into the outboxes: first into those for which no URLs have to be listed.
+    async fn say(&self, telling: &Telling, shares: Vec<Share>) {
+        let mut shares: Vec<_> = shares.into_iter().enumerate().collect();
+        let takes_a_walk = |nth: usize| {
+            let limits = self.0.outboxes[nth].limits();
+            telling.tags.iter().any(|tag| calls::is_told_in_urls(limits, tag))
+        };
+        shares.sort_by_cached_key(|(nth, _)| takes_a_walk(*nth));
+        for (nth, share) in shares {
+            let outbox = &self.0.outboxes[nth];
+            let items = self.items(outbox.limits(), &telling.tags, &telling.listed).await;
+            if outbox.put(items, telling.mode, share) {
+                self.begin_telling(nth);
+            }
+        }
+    }
+
+    /// What a cache with these limits is told about these tags.
+    pub(crate) async fn items(&self, limits: &PurgeLimits, tags: &[Tag], listed: &Listed) -> BTreeSet<Item> {
+        let (by_url, by_tag): (Vec<Tag>, Vec<Tag>) =
+            tags.iter().cloned().partition(|tag| !calls::is_told_as_tag(limits, tag));
+        let urls = if limits.urls > 0 || by_url.is_empty() {
+            self.complete_urls(&by_url, listed).await
+        } else {
+            None
+        };
+        calls::items(limits, by_tag, urls)
+    }
+
+    /// Whether a cache in front has to be told this tag's URLs.
+    pub(crate) fn is_told_in_urls(&self, tag: &Tag) -> bool {
+        self.0.outboxes.iter().any(|outbox| calls::is_told_in_urls(outbox.limits(), tag))
+    }
+}
