@@ -5,7 +5,7 @@ use crate::sources::Source;
 use crate::tokens::{Token, closing};
 
 /// The most lines of a file without its unit tests.
-const CODE: usize = 350;
+const CODE: usize = 300;
 /// The most lines of a file with them.
 const WHOLE: usize = 500;
 /// The most lines of a file that is nothing but tests.
