@@ -46,13 +46,15 @@ fn mutate() -> Outcome {
     judge(exit, |list| fs::read_to_string(format!("{target}/mutants.out/{list}.txt")))
 }
 
+/// Each module's file, and its folder if it has one.
 fn files() -> Vec<String> {
-    MODULES.iter().map(|module| format!("{PACKAGE}/src/{module}.rs")).collect()
+    let both = |module: &&str| ["", "/**/*"].map(|rest| format!("{PACKAGE}/src/{module}{rest}.rs"));
+    MODULES.iter().flat_map(both).collect()
 }
 
 /// The paths that the modules' tests begin with.
 fn tests() -> Vec<String> {
-    MODULES.iter().map(|module| format!("{}::tests::", module.replace('/', "::"))).collect()
+    MODULES.iter().map(|module| format!("{}::", module.replace('/', "::"))).collect()
 }
 
 /// Exit codes of cargo-mutants: 2 for missed mutants, 3 for hanging ones, whether or not some were missed.
@@ -103,11 +105,10 @@ mod tests {
     }
 
     #[test]
-    fn every_module_is_there_and_has_tests() {
+    fn every_module_is_there() {
         for module in MODULES {
-            let file = crate::shell::root().join(PACKAGE).join("src").join(format!("{module}.rs"));
-            let text = fs::read_to_string(&file).expect("the module's file");
-            assert!(text.contains("mod tests"), "{module}");
+            let path = crate::shell::root().join(PACKAGE).join("src").join(module);
+            assert!(path.with_extension("rs").is_file() || path.join("mod.rs").is_file(), "{module}");
         }
     }
 }

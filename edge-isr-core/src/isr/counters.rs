@@ -127,3 +127,6 @@ impl Stats {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
