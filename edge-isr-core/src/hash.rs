@@ -6,9 +6,13 @@
 use std::hash::{BuildHasher, Hasher};
 use std::sync::LazyLock;
 
-use foldhash::quality::RandomState;
+// Builds that are never for production hash alike in every process, so that a history replays from its seed.
+#[cfg(feature = "twins")]
+use foldhash::quality::FixedState as State;
+#[cfg(not(feature = "twins"))]
+use foldhash::quality::RandomState as State;
 
-static STATE: LazyLock<RandomState> = LazyLock::new(RandomState::default);
+static STATE: LazyLock<State> = LazyLock::new(State::default);
 
 /// A hasher that is fed segments; [`segment`] keeps them apart.
 pub(crate) fn hasher() -> impl Hasher {

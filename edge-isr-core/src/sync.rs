@@ -29,6 +29,13 @@ pub(crate) mod modelled {
     }
 }
 
+/// Where another thread may come in between. The history checker has one do so; in every other build it is nothing.
+#[inline(always)]
+pub(crate) fn between_steps() {
+    #[cfg(feature = "twins")]
+    crate::testing::come_between();
+}
+
 /// Locks, whatever happened to the last holder: no invariant spans a panic here.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> impl DerefMut<Target = T> + '_ {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

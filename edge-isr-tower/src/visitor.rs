@@ -82,11 +82,15 @@ impl<S, F> Visitor<S, F> {
     }
 
     /// A page that was stored between the look-up and the boarding, here or in the second tier.
+    ///
+    /// Judged as whoever waits is given it: an invalidation whose mark is written and not yet applied is not seen by
+    /// the look-up, but by them, and they would come back for the same page until they went alone.
     async fn stored_meanwhile(&self) -> Option<Arc<Page>> {
         let isr = &self.shared.isr;
         let fresh = || {
             let found = self.asked.key.read(|key| isr.look_up(key, || self.owed))?;
-            if let LookUp::Fresh(hit) = found { Some(Arc::clone(hit.page())) } else { None }
+            let LookUp::Fresh(hit) = found else { return None };
+            isr.hand_out(hit.page(), self.owed, self.arrived).ok().map(|given| given.page)
         };
         if let Some(page) = fresh() {
             return Some(page);

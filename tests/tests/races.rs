@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "what can't go on fails its test")]
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -437,6 +438,78 @@ async fn p04_p15_a_mark_that_was_forgotten_for_want_of_room_still_counts() {
         assert!(!is_old_as_fresh(&first.await), "{mode:?}");
         assert!(!is_old_as_fresh(&story.get("/pages/1").await), "{mode:?}");
         assert!(settles(&story).await, "{mode:?}");
+    }
+}
+
+/// An invalidation of `page:1` in a thread of its own, which stops at each step that others may come in before.
+struct Stepped {
+    go: std::sync::mpsc::Sender<()>,
+    stopped: std::sync::mpsc::Receiver<()>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Stepped {
+    /// Its number is taken; its mark is not written.
+    fn begin(isr: &Isr) -> Self {
+        use std::cell::RefCell;
+        use std::sync::mpsc::{Receiver, Sender, channel};
+        thread_local! {
+            static STOPS: RefCell<Option<(Sender<()>, Receiver<()>)>> = const { RefCell::new(None) };
+        }
+        let ((go, gone), (stop, stopped), graph) = (channel(), channel(), isr.graph());
+        let thread = std::thread::spawn(move || {
+            STOPS.set(Some((stop, gone)));
+            edge_isr_core::testing::between_steps(Some(|| {
+                STOPS.with_borrow(|stops| {
+                    let (stop, gone) = stops.as_ref().unwrap();
+                    let _ = stop.send(());
+                    // At its end the test lets go.
+                    let _ = gone.recv();
+                });
+            }));
+            let mut invalidated = std::pin::pin!(graph.revalidate_by_tags([tag("page", 1)]));
+            let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(invalidated.as_mut().poll(&mut cx).is_ready(), "it waits for nothing");
+        });
+        stopped.recv().unwrap();
+        Self { go, stopped, thread }
+    }
+
+    /// Its mark is written, and nobody was told to look at marks.
+    fn write(&self) {
+        self.go.send(()).unwrap();
+        self.stopped.recv().unwrap();
+    }
+
+    fn end(self) {
+        drop(self.go);
+        self.thread.join().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn p11_between_a_mark_and_its_acknowledgement_those_who_wait_share_one_render() {
+    for position in POSITIONS {
+        let story = Story::with(position, Policy::new(), |builder| builder);
+        story.page.gated(true);
+        let leader = story.begun("/pages/1").await;
+        story.page.gate().arrival().await;
+        story.page.commit(2);
+        let invalidation = Stepped::begin(&story.isr);
+        let mut visitors = Vec::new();
+        for _ in 0..3 {
+            visitors.push(story.begun("/pages/1").await);
+        }
+        story.page.gated(false);
+        story.page.gate().open(1);
+        // Its page is found harmless, and remembers that.
+        assert!(leader.await.text() == "v1", "{position:?}");
+        invalidation.write();
+        for answer in within(join_all(visitors)).await {
+            assert_eq!(answer.text(), "v2", "{position:?}: they came after the commit");
+        }
+        assert_eq!(story.page.renders(), 2, "{position:?}");
+        invalidation.end();
     }
 }
 

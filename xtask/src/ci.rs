@@ -2,7 +2,7 @@
 
 use crate::shell::{Outcome, cargo};
 use crate::steps::{self, Step};
-use crate::{coverage, features, fuzz, install, mutants, rules, test};
+use crate::{check_history, coverage, features, fuzz, install, mutants, rules, test};
 
 pub(crate) fn run() -> Outcome {
     let mut steps = vec![
@@ -29,6 +29,7 @@ pub(crate) fn run() -> Outcome {
     ];
     steps.extend(test::steps());
     steps.push(Step::new("fuzzing", fuzz::step));
+    steps.extend(check_history::steps(vec!["--seconds".to_owned(), "20".to_owned()]));
     steps.extend(coverage::steps());
     steps.extend(mutants::steps());
     steps::run(steps)

@@ -1,11 +1,13 @@
-//! The project's own commands: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`, `cargo xtask fuzz`.
+//! The project's own commands: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`, `cargo xtask fuzz`,
+//! `cargo xtask check-history`.
 //!
 //! Plain std, so that it builds in a second. Here: the table of commands and nothing else. `test`, `ci`, `bench`,
-//! `coverage` and `mutants` each list the [`steps`] of one command, `fuzz` is one; `features` and `rules` hold the
-//! checks that are more than one call; `shell` runs programs, `install` fetches missing ones, `metadata` (on `json`)
-//! knows the workspace, `lcov` reads a report.
+//! `check_history`, `coverage` and `mutants` each list the [`steps`] of one command, `fuzz` is one; `features` and
+//! `rules` hold the checks that are more than one call; `shell` runs programs, `install` fetches missing ones,
+//! `metadata` (on `json`) knows the workspace, `lcov` reads a report.
 
 mod bench;
+mod check_history;
 mod ci;
 mod coverage;
 mod features;
@@ -66,6 +68,11 @@ const COMMANDS: &[Command] = &[
         about: "look for inputs that break a reader: [--seconds N] [--keep] [TARGET…]; installs cargo-fuzz",
         run: Run::WithArgs(fuzz::run),
     },
+    Command {
+        name: "check-history",
+        about: "random histories against the real engine; twins show it can tell. [--seconds N] [--seed S] [--twin NAME]",
+        run: Run::WithArgs(check_history::run),
+    },
     Command { name: "help", about: "print this list", run: Run::Plain(help) },
 ];
 
@@ -105,7 +112,7 @@ fn usage(error: &str) -> ExitCode {
 fn listing() -> String {
     let mut text = "Usage: cargo xtask <command>\n\nCommands:\n".to_owned();
     for Command { name, about, .. } in COMMANDS {
-        text += &format!("  {name:<8} {about}\n");
+        text += &format!("  {name:<13} {about}\n");
     }
     text
 }

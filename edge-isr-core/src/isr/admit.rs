@@ -26,6 +26,7 @@ use crate::model::storable;
 use crate::model::tag::{TagId, TagSet};
 use crate::model::verdict::Verdict;
 use crate::store::Put;
+use crate::sync::between_steps;
 
 /// A header that tells a CDN the tags of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -261,8 +262,11 @@ impl Isr {
         };
         let birth = Birth { snapshot, at: self.0.clock.now() };
         let (head, is_new) = self.0.heads.of(head);
+        let ids = self.ids(key, tags, false);
+        #[cfg(feature = "twins")]
+        let ids = if self.lacks(crate::testing::Twin::LayerTagsOnly) { permit.known().into() } else { ids };
         let took = permit.began().map(|began| birth.at.since(began)).unwrap_or_default();
-        let page = Page::new(key, birth, head, &own, tags, &self.ids(key, tags, false), body)
+        let page = Page::new(key, birth, head, &own, tags, &ids, body)
             .with_lead(Lead::of(took, rules.refresh_ahead));
         if is_new { page.paying_for_head() } else { page }
     }
@@ -281,13 +285,14 @@ impl Isr {
     fn keep(&self, permit: &Permit, page: &Arc<Page>, tags: &TagSet) -> Option<Reason> {
         let key = permit.key();
         let now = self.0.clock.now();
-        let applied = self.0.graph.ledger().applied();
+        let applied = self.applied();
         if page.judge(now, &self.marks_of(page), applied) == Verdict::Dead {
             return Some(Reason::Overtaken);
         }
         if key.scope().is_displaced() {
             return Some(Reason::HostLimit);
         }
+        between_steps();
         let most = self.0.limits.variants_per_url;
         if !self.0.graph.with_index(|index| index.has_room_for(key, most, now)) {
             return Some(Reason::VariantLimit);
@@ -297,6 +302,7 @@ impl Isr {
             Put::Outrun => return Some(Reason::Overtaken),
             Put::Refused => return Some(Reason::StoreRefused),
         }
+        between_steps();
         self.0.counters.stored();
         self.0.passed.remove(&key.hash());
         let expires: Moment = now.after(page.lifetime().total());

@@ -176,6 +176,13 @@ impl Builder {
         self
     }
 
+    fn ledger(&self) -> Result<Ledger, ConfigError> {
+        let ledger = Ledger::new(Incarnation::from_bytes(random::<16>()?), self.limits.marks, HORIZON);
+        #[cfg(feature = "twins")]
+        let ledger = ledger.with_twin(self.twin);
+        Ok(ledger)
+    }
+
     /// Checks the settings and puts everything together. Neither connects nor spawns.
     ///
     /// # Errors
@@ -185,6 +192,7 @@ impl Builder {
         self.limits.check()?;
         check_name(&self.name)?;
         check_tag_headers(&self.tag_headers)?;
+        let ledger = self.ledger()?;
         let hosts = if self.origins.is_empty() {
             Hosts::any(self.limits.hosts)
         } else {
@@ -207,7 +215,6 @@ impl Builder {
         };
         let seed = self.seed.map_or_else(|| random().map(u64::from_le_bytes), Ok)?;
         let limits = self.limits;
-        let ledger = Ledger::new(Incarnation::from_bytes(random::<16>()?), limits.marks, HORIZON);
         let index_bytes =
             usize::try_from(limits.index_bytes.min(limits.store_bytes / 2)).unwrap_or(usize::MAX);
         let index = Index::new(limits.index_rows, index_bytes, build.as_deref());

@@ -29,6 +29,12 @@ impl Isr {
             let seq = flight.snapshot().seq;
             seq >= owed && ledger.marks(flight.known().iter().copied()).latest.hard <= seq
         };
+        #[cfg(feature = "twins")]
+        if self.lacks(crate::testing::Twin::NoCollapse) {
+            // As if nobody else flew; asked for its tags, as whoever leads is.
+            drop(tags());
+            return Boarding::Lead(self.solo(key.clone()));
+        }
         let begin = || (ledger.snapshot(), self.ids(key, &tags(), true));
         self.0.flights.board(key, joinable, begin)
     }
@@ -86,6 +92,10 @@ impl Isr {
         let Some(store) = &self.0.store else { return Ok(None) };
         match tokio::time::timeout(self.0.limits.store_wait, store.get(key)).await {
             Ok(Ok(Some(page))) if key.read(|key| page.is_of(key)) == Some(true) => {
+                #[cfg(feature = "twins")]
+                if self.lacks(crate::testing::Twin::TrustStore) {
+                    page.trust(self.applied());
+                }
                 self.0.pages.keep(key, Arc::clone(&page));
                 Ok(Some(page))
             }
@@ -158,7 +168,7 @@ impl Isr {
         if self.lacks(crate::testing::Twin::JoinOvertaken) {
             return Ok(HandOut { page: Arc::clone(page), now, overtaken: false });
         }
-        let applied = self.0.graph.ledger().applied();
+        let applied = self.applied();
         let verdict = page.judge(now, &self.marks_of(page), applied);
         let birth = page.birth();
         let overtaken = match verdict {
@@ -185,7 +195,7 @@ impl Isr {
     #[must_use]
     pub fn stand_in(&self, page: &Arc<Page>) -> Option<HandOut> {
         let now = self.0.clock.now();
-        let applied = self.0.graph.ledger().applied();
+        let applied = self.applied();
         let verdict = page.judge(now, &self.marks_of(page), applied);
         let may = verdict != Verdict::Dead && page.lifetime().may_serve_on_error(page.age(now));
         let overtaken = verdict == Verdict::Stale(Staleness::Invalidated);

@@ -227,6 +227,12 @@ impl Permit {
         self.began
     }
 
+    /// The tags known before the render.
+    #[cfg(feature = "twins")]
+    pub(crate) fn known(&self) -> &[TagId] {
+        self.flight.known()
+    }
+
     /// Ends the flight.
     pub fn finish(mut self, outcome: Outcome) {
         self.land(outcome);

@@ -25,6 +25,8 @@ impl Isr {
     pub(crate) async fn invalidate(&self, tags: Vec<Tag>, mode: Mode, priority: Priority) -> Receipt {
         let inner = &self.0;
         let ids: Vec<TagId> = tags.iter().map(|tag| TagId::of(tag.as_str())).collect();
+        #[cfg(feature = "twins")]
+        let ids = self.delete_listed(&tags).unwrap_or(ids);
         let ledger = inner.graph.ledger();
         let seq = ledger.mark(&ids, mode, inner.clock.now());
         let snapshot = Snapshot { incarnation: ledger.incarnation(), seq };
@@ -44,6 +46,15 @@ impl Isr {
         }
         let done = Done { snapshot, mode, tags, urls, watched };
         inner.receipts.write(done, inner.clock.now(), inner.clock.wall())
+    }
+
+    /// The naive way: deletes what is listed, and has nothing to mark.
+    #[cfg(feature = "twins")]
+    fn delete_listed(&self, tags: &[Tag]) -> Option<Vec<TagId>> {
+        let is_naive = self.lacks(crate::testing::Twin::DeleteListed);
+        let listed = || tags.iter().flat_map(|tag| self.members(tag, None, 10_000).keys);
+        is_naive.then(|| listed().for_each(|key| self.0.pages.remove_up_to(&key, u64::MAX)))?;
+        Some(Vec::new())
     }
 
     /// Hands the renders and the purges that follow them to the workers, and says where its receipt has to look;

@@ -16,6 +16,7 @@ use crate::model::page::{Page, keep_private, zero_freshness};
 use crate::model::reason::Reason;
 use crate::model::snapshot::Marks;
 use crate::model::verdict::{Staleness, Verdict};
+use crate::sync::between_steps;
 
 /// What was found for a key.
 #[derive(Debug)]
@@ -79,7 +80,7 @@ impl Isr {
         };
         let now = self.0.clock.now();
         // Before the marks are read: what is applied later is not remembered as seen.
-        let applied = self.0.graph.ledger().applied();
+        let applied = self.applied();
         if page.is_verified(applied) && page.lifetime().is_fresh(page.age(now)) {
             return LookUp::Fresh(Hit { page, now, applied, staleness: None });
         }
@@ -88,7 +89,10 @@ impl Isr {
 
     #[cold]
     fn judge(&self, page: Arc<Page>, now: Moment, applied: u64, owed: impl FnOnce() -> u64) -> LookUp {
-        let verdict = page.judge(now, &self.marks_of(&page), applied);
+        between_steps();
+        let marks = self.marks_of(&page);
+        between_steps();
+        let verdict = page.judge(now, &marks, applied);
         let birth = page.birth();
         let owed = if verdict == Verdict::Stale(Staleness::Invalidated) { owed() } else { 0 };
         match decide(verdict, page.lifetime(), page.age(now), birth.snapshot.seq, owed) {
@@ -127,7 +131,7 @@ impl Isr {
     #[inline]
     pub fn answer(&self, hit: &Hit, selection: &Selection) -> Response<bytes::Bytes> {
         hit.page.scope().touch(hit.now);
-        if self.0.graph.ledger().applied() != hit.applied || hit.staleness.is_some() || self.0.debug {
+        if self.applied() != hit.applied || hit.staleness.is_some() || self.0.debug {
             return self.answer_with_care(hit, selection);
         }
         self.0.counters.count(Reason::Hit);
@@ -150,7 +154,7 @@ impl Isr {
 
     #[cold]
     fn answer_with_care(&self, hit: &Hit, selection: &Selection) -> Response<bytes::Bytes> {
-        let applied = self.0.graph.ledger().applied();
+        let applied = self.applied();
         let verdict = hit.page.judge(hit.now, &self.marks_of(&hit.page), applied);
         let (reason, overtaken) = match verdict {
             Verdict::Fresh => (Reason::Hit, false),

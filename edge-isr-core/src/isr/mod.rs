@@ -205,6 +205,16 @@ impl Isr {
         self.0.twin == Some(twin)
     }
 
+    /// The ledger's counter that a hit compares.
+    #[inline]
+    pub(crate) fn applied(&self) -> u64 {
+        #[cfg(feature = "twins")]
+        if self.lacks(crate::testing::Twin::CompareSeq) {
+            return self.0.graph.ledger().naive_counter();
+        }
+        self.0.graph.ledger().applied()
+    }
+
     // What follows is for the adapter crates.
 
     /// The scheme of a host; `None` when the host is not accepted.
@@ -279,6 +289,8 @@ impl Isr {
     /// The sequence a receipt's cookie vouches for; zero for none, or one that is forged, foreign or expired.
     #[must_use]
     pub fn owed(&self, cookie: Option<&[u8]>) -> u64 {
+        #[cfg(feature = "twins")]
+        let cookie = cookie.filter(|_| !self.lacks(crate::testing::Twin::IgnoreReceipt));
         let snapshot = cookie.and_then(|value| self.0.signer.read(value, self.0.clock.wall()));
         let ours = snapshot.filter(|snapshot| snapshot.incarnation == self.0.graph.ledger().incarnation());
         ours.map_or(0, |snapshot| snapshot.seq)

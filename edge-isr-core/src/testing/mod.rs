@@ -5,11 +5,17 @@ mod clock;
 mod connector;
 pub mod contract;
 pub mod sample;
+#[cfg(feature = "twins")]
+mod step;
 pub mod targets;
 #[cfg(feature = "twins")]
 mod twin;
 
 pub use clock::ManualClock;
 pub use connector::{PurgeFault, RecordingConnector};
+#[cfg(feature = "twins")]
+pub use step::between_steps;
+#[cfg(feature = "twins")]
+pub(crate) use step::come_between;
 #[cfg(feature = "twins")]
 pub use twin::Twin;

@@ -16,4 +16,24 @@ pub enum Twin {
     TellBeforeLeaving,
     /// A follower who leaves keeps its place.
     KeepPlace,
+    /// Pages compare `seq`, which moves before the marks are written, instead of `applied`.
+    CompareSeq,
+    /// `applied` moves before the marks are written.
+    AppliedFirst,
+    /// A mark is set to the number of its invalidation, even where a later one stands.
+    MarkSet,
+    /// A tag that was invalidated less than 30 seconds ago is not invalidated again.
+    SkipRecent,
+    /// Marks that make room raise no floor.
+    NoFloor,
+    /// Stored pages are found by the index and deleted; nothing is marked.
+    DeleteListed,
+    /// Only the tags that are known before the render decide about its page.
+    LayerTagsOnly,
+    /// A page of the second tier is taken as if it had just been judged.
+    TrustStore,
+    /// Receipts are not read.
+    IgnoreReceipt,
+    /// Every miss renders for itself.
+    NoCollapse,
 }

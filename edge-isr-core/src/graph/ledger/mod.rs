@@ -4,6 +4,9 @@
 //! **after** they are written and before the invalidation is acknowledged, and pages compare it. Comparing
 //! `seq` instead would let a reader between bump and mark remember too much.
 
+#[cfg(feature = "twins")]
+mod naive;
+
 use std::collections::HashMap;
 use std::ops::DerefMut;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
@@ -13,6 +16,7 @@ use crate::clock::Moment;
 use crate::hash::IdentityState;
 use crate::model::snapshot::{Incarnation, Mark, Marks, Mode, Snapshot};
 use crate::model::tag::TagId;
+use crate::sync::between_steps;
 use crate::sync::modelled::{AtomicU64, Mutex, lock};
 
 #[cfg(loom)]
@@ -51,6 +55,8 @@ pub struct Ledger {
     horizon: Duration,
     #[cfg(loom)]
     lack: Option<Lack>,
+    #[cfg(feature = "twins")]
+    twin: Option<crate::testing::Twin>,
 }
 
 /// An invalidation that has its number but is not yet applied.
@@ -79,6 +85,8 @@ impl Ledger {
             horizon,
             #[cfg(loom)]
             lack: None,
+            #[cfg(feature = "twins")]
+            twin: None,
         }
     }
 
@@ -103,8 +111,13 @@ impl Ledger {
 
     /// Marks tags. When this returns, every page that carries one of them and was begun before is stale or dead.
     pub fn mark(&self, ids: &[TagId], mode: Mode, now: Moment) -> u64 {
+        #[cfg(feature = "twins")]
+        if let Some(seq) = self.mark_naively(ids, mode, now) {
+            return seq;
+        }
         let bump = self.bump();
         self.write(&bump, ids, mode, now);
+        between_steps();
         self.apply(bump)
     }
 
@@ -120,6 +133,7 @@ impl Ledger {
             Mode::Hard => Mark { soft: 0, hard: bump.seq },
         };
         for id in ids {
+            between_steps();
             let mut shard = lock(self.shard(*id));
             let entry = shard.entry(id.0).or_insert(Entry { mark, at: now });
             *entry = Entry { mark: entry.mark.max(mark), at: now.max(entry.at) };
@@ -198,6 +212,8 @@ impl Ledger {
             .values()
             .filter(|entry| is_old(entry))
             .fold(Mark::default(), |most, entry| most.max(entry.mark));
+        #[cfg(feature = "twins")]
+        let dropped = if self.lacks(crate::testing::Twin::NoFloor) { Mark::default() } else { dropped };
         #[cfg(loom)]
         if self.lack == Some(Lack::FloorFirst) {
             shard.retain(|_, entry| !is_old(entry));
@@ -223,7 +239,7 @@ impl Ledger {
     }
 
     /// `seq`, which a naive reader would compare: the must-fail twin of `applied`.
-    #[cfg(any(test, loom))]
+    #[cfg(any(test, loom, feature = "twins"))]
     #[must_use]
     pub fn naive_counter(&self) -> u64 {
         self.seq.load(SeqCst)

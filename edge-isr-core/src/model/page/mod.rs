@@ -235,6 +235,12 @@ impl Page {
         self.verified.load(Ordering::Acquire) == applied
     }
 
+    /// Takes the page as judged, for the must-fail twin that believes its store.
+    #[cfg(feature = "twins")]
+    pub(crate) fn trust(&self, applied: u64) {
+        self.verified.store(applied, Ordering::Release);
+    }
+
     /// Kills the page: a tag was added after it was sealed, so its marks can't be trusted.
     pub fn kill(&self) {
         // A read-modify-write as in `judge`: `loom` does not order a plain store with one.
