@@ -33,7 +33,7 @@ const FLOOR: &[Count] = &[
 ];
 
 /// How many of each it takes.
-const LEAST: u64 = 10;
+const LEAST: u64 = 3;
 const LEAST_STORMS: u64 = 1;
 
 /// A number with its thousands kept apart.
