@@ -33,13 +33,21 @@ pub enum Refilled {
 ///
 /// # Contract
 ///
-/// 1. `a_refill_takes_its_own_snapshot`: the render begins after `refill` was called, so its snapshot is at
-///    least as new.
-/// 2. `a_refill_stores_what_it_rendered`: when it returns `Done`, look-ups find the new page or none.
+/// 1. `a_refill_stores_what_it_rendered`: when it returns `Done`, look-ups find the new page, or none if its answer may
+///    not be stored.
+/// 2. `a_refill_takes_its_own_snapshot`: the render begins after `refill` was called, unless there is a page from the
+///    snapshot that is wanted or a later one: what `Done` names is not below it.
+/// 3. `strangers_are_unreached`: a page that nothing knows is `Unreached`, and nothing is stored for it.
+/// 4. `refills_of_one_page_meet`: refills of one page at a time are each done, whoever of them renders.
+/// 5. `a_dropped_refill_harms_nobody`: it may or may not have happened; the next one finds nothing in its way.
 ///
 /// # Cancellation
 ///
 /// Dropping the future does not cancel a render that others wait for.
+///
+/// # Testing
+///
+/// `edge_isr_core::origin_contract!` of the feature `testing` turns each clause into a test of your origin.
 #[async_trait]
 pub trait Origin: Debug + Send + Sync + 'static {
     /// Renders the page and stores it.

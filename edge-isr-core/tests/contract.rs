@@ -1,10 +1,34 @@
 //! Every backend of this crate keeps the contract of its port, clause by clause.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_isr_core::Isr;
+use edge_isr_core::graph::{Index, Ledger, MemoryGraph};
 use edge_isr_core::queue::MemoryQueue;
 use edge_isr_core::store::MemoryPages;
+use edge_isr_core::testing::contract::origin::Scene;
+use edge_isr_core::testing::{ManualClock, RecordingConnector, ScriptedOrigin, sample};
 
 edge_isr_core::page_store_contract!(memory_pages, MemoryPages::new(8 << 20, 2 << 20), most_bytes: 8 << 20);
 edge_isr_core::queue_contract!(memory_queue, MemoryQueue::new(32), most_jobs: 32);
+edge_isr_core::tag_graph_contract!(memory_graph, graph(1 << 20, 1_000));
+edge_isr_core::tag_graph_contract!(memory_graph_with_little_room, graph(1 << 20, 16));
+edge_isr_core::connector_contract!(recording_connector, far_end: RecordingConnector::default());
+edge_isr_core::connector_contract!(recording_connector_alone, RecordingConnector::default());
+edge_isr_core::origin_contract!(scripted_origin, scene());
+
+fn graph(most_marks: usize, most_rows: usize) -> MemoryGraph {
+    let ledger = Ledger::new(sample::new_incarnation(), most_marks, Duration::from_secs(3600));
+    MemoryGraph::new(ledger, Index::new(most_rows, 1 << 20, None), Arc::new(ManualClock::default()))
+}
+
+fn scene() -> Scene {
+    let isr = Isr::builder().build().expect("right settings");
+    let (known, unknown) = (sample::key(), sample::key());
+    let origin = ScriptedOrigin::rendering(&isr).knowing([known.clone()]);
+    Scene { isr, origin: Arc::new(origin), known, unknown }
+}
 
 /// The names that a trait's `# Contract` lists.
 fn promised(docs: &str) -> Vec<&str> {
@@ -34,7 +58,10 @@ fn docs_functions_and_macros_name_the_same_clauses_in_the_same_order() {
     }
     for (docs, clauses) in rooms! {
         "store/mod.rs", "store.rs";
+        "graph/mod.rs", "graph.rs";
         "queue/mod.rs", "queue.rs";
+        "connector/mod.rs", "connector.rs";
+        "origin.rs", "origin.rs";
     } {
         let (functions, listed) = tested(clauses);
         assert!(functions.len() > 1);

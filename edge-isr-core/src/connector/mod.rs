@@ -55,14 +55,14 @@ impl Default for PurgeLimits {
 ///
 /// # Contract
 ///
-/// 1. `ok_means_confirmed`: `Ok` only when the cache confirmed the whole call; a call that it did not confirm is an
-///    error, also when the cache confirmed a part.
-/// 2. `purges_repeat_safely`: the same purge may come twice, the second before the first is answered; hard ones
+/// 1. `limits_are_possible`: they let at least something be said, and stay as they are: a call takes at least one byte.
+/// 2. `what_is_within_the_limits_is_understood`: in both modes, one tag or URL, and as many as the limits allow.
+/// 3. `everything_is_understood`: whatever its limits are, it can purge everything.
+/// 4. `purges_repeat_safely`: the same purge may come twice, the second before the first is answered; hard ones
 ///    always do.
-/// 3. `limits_are_possible`: they let at least something be said: a call takes at least one byte, and the rate at
-///    least one call.
-/// 4. `everything_is_understood`: whatever its limits are, it can purge everything.
-/// 5. `refusals_are_told_from_failures`: what it can never do is [`Error::Rejected`](crate::Error), what it may do
+/// 5. `ok_means_confirmed`: `Ok` only when the cache confirmed the whole call; a call that it did not confirm is an
+///    error, also when the cache confirmed a part.
+/// 6. `refusals_are_told_from_failures`: what it can never do is [`Error::Rejected`](crate::Error), what it may do
 ///    later is `Unavailable`, or `Throttled` where the cache says when.
 ///
 /// It is never given more than its limits say, and never what it does not understand. A call that fails for a

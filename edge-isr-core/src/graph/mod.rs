@@ -39,13 +39,23 @@ pub struct Members {
 ///
 /// # Contract
 ///
-/// 1. `snapshot_precedes_marks`: a mark made after a snapshot has a number above the snapshot's.
-/// 2. `marks_only_grow`: within an incarnation no mark is lowered, and none is forgotten without a floor.
-/// 3. `ok_means_applied`: when `mark` returns `Ok`, every later `marks` of a carrier shows it.
-/// 4. `losing_marks_changes_the_incarnation`: old numbers are never compared with new ones.
-/// 5. `binding_replaces`: `bind` sets a key's tags; those it had before are gone.
-/// 6. `listings_are_paged`: `members` returns at most `limit` keys and says where to go on.
-/// 7. `the_index_never_lies_about_completeness`: when a carrier may be missing, `is_complete` is false.
+/// 1. `snapshot_precedes_marks`: a mark made after a snapshot has a number above the snapshot's; a snapshot taken after
+///    a mark is not below it.
+/// 2. `ok_means_applied`: when `mark` returns `Ok`, every later `marks` of a carrier of one of its tags shows it.
+/// 3. `marks_only_grow`: within an incarnation no mark is lowered, however marks of one tag race, and none is
+///    forgotten without a floor.
+/// 4. `soft_and_hard_stay_apart`: a soft mark kills no page.
+/// 5. `a_tag_covers_what_is_below_it`: a mark of a tag shows in the marks of what carries a tag below it, at any depth,
+///    and not the other way round.
+/// 6. `others_are_left_alone`: a mark shows in no other tag's marks, as long as none had to be forgotten for want of
+///    room.
+/// 7. `losing_marks_changes_the_incarnation`: a graph that finds its marks again goes on counting; one that lost any is
+///    another incarnation, so that old numbers are never compared with new ones.
+/// 8. `binding_replaces`: `bind` sets a key's tags; those it had before are gone.
+/// 9. `unbound_pages_are_gone`: from the lists of their tags and from `tags_of`; others stay.
+/// 10. `listings_are_paged`: `members` returns at most `limit` keys, says where to go on, and comes to an end.
+/// 11. `listings_cover_what_is_below`: a tag's listing holds the carriers of what is below it.
+/// 12. `the_index_never_lies_about_completeness`: when a carrier may be missing, `is_complete` is false.
 ///
 /// # Atomicity
 ///
@@ -54,6 +64,10 @@ pub struct Members {
 /// # Cancellation
 ///
 /// A dropped `mark` may or may not have been applied; repeating it is safe. So are all other methods.
+///
+/// # Testing
+///
+/// `edge_isr_core::tag_graph_contract!` of the feature `testing` turns each clause into a test of your graph.
 #[async_trait]
 pub trait TagGraph: Debug + Send + Sync + 'static {
     /// Where a render stands that begins now.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::contract::connector::{Answer, FarEnd};
 use crate::connector::{Connector, Purge, PurgeLimits};
 use crate::error::{Error, Result};
 use crate::model::tag::Tag;
@@ -54,6 +55,7 @@ pub struct RecordingConnector {
 #[derive(Debug, Default)]
 struct State {
     seen: Vec<Purge>,
+    confirmed: usize,
     faults: VecDeque<PurgeFault>,
     always: Option<PurgeFault>,
     rejected: BTreeSet<Tag>,
@@ -101,6 +103,26 @@ impl RecordingConnector {
     }
 }
 
+/// It is its own cache.
+impl FarEnd for RecordingConnector {
+    fn connector(&self) -> Arc<dyn Connector> {
+        Arc::new(self.clone())
+    }
+
+    fn answers(&self, answer: Answer) {
+        lock(&self.state).always = match answer {
+            Answer::Confirms => None,
+            Answer::Fails => Some(PurgeFault::Unavailable),
+            Answer::Refuses => Some(PurgeFault::Rejected),
+            Answer::Throttles(wait) => Some(PurgeFault::Throttled(wait)),
+        };
+    }
+
+    fn confirmed(&self) -> usize {
+        lock(&self.state).confirmed
+    }
+}
+
 #[async_trait]
 impl Connector for RecordingConnector {
     fn name(&self) -> &'static str {
@@ -117,7 +139,9 @@ impl Connector for RecordingConnector {
             state.seen.push(purge.clone());
             let is_rejected = purge.tags.iter().any(|tag| state.rejected.contains(tag));
             let rejected = is_rejected.then_some(PurgeFault::Rejected);
-            state.faults.pop_front().or(state.always).or(rejected)
+            let fault = state.faults.pop_front().or(state.always).or(rejected);
+            state.confirmed += usize::from(fault.is_none());
+            fault
         };
         let (backend, source) = (self.name, "told to fail".into());
         Err(match fault {

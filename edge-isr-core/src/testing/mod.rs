@@ -4,6 +4,7 @@
 mod clock;
 mod connector;
 pub mod contract;
+mod origin;
 pub mod sample;
 #[cfg(feature = "twins")]
 mod step;
@@ -13,6 +14,7 @@ mod twin;
 
 pub use clock::ManualClock;
 pub use connector::{PurgeFault, RecordingConnector};
+pub use origin::{ScriptedOrigin, Step};
 #[cfg(feature = "twins")]
 pub use step::between_steps;
 #[cfg(feature = "twins")]

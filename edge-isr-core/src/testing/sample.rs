@@ -144,6 +144,19 @@ pub const fn incarnation() -> Incarnation {
     Incarnation::from_bytes(*b"sample pages' id")
 }
 
+/// An incarnation that never was before.
+///
+/// # Panics
+///
+/// When the system gives no randomness.
+#[must_use]
+pub fn new_incarnation() -> Incarnation {
+    let mut bytes = [0; 16];
+    // Without randomness two lives could not be told apart.
+    getrandom::fill(&mut bytes).expect("the system gives randomness");
+    Incarnation::from_bytes(bytes)
+}
+
 impl SamplePage {
     /// A page with a little of everything: two tags, lines of its own, lines it shares, a line that comes twice.
     #[must_use]

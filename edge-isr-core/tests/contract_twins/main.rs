@@ -1,6 +1,9 @@
 //! Each clause of a contract has a backend that does not keep it, on which it must fail.
 #![allow(clippy::unwrap_used, reason = "what can't go on fails its test")]
 
+mod connector;
+mod graph;
+mod origin;
 mod queue;
 mod store;
 

@@ -17,9 +17,13 @@
 //!
 //! Every wrapper of a port should keep its contract, too: run the suite over it.
 #![allow(clippy::missing_panics_doc, reason = "a clause that is not kept panics")]
+#![allow(clippy::mutable_key_type, reason = "the part of a key that changes is no part of what it is")]
 
 use std::future::Future;
 
+pub mod connector;
+pub mod graph;
+pub mod origin;
 pub mod queue;
 pub mod store;
 mod time;
