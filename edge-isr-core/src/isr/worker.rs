@@ -296,12 +296,12 @@ impl Drop for Worker {
 
 /// From one second on twice as long each time, up to a minute, and up to as much again at random.
 fn backoff(attempts: u32) -> Duration {
-    let delays = ExponentialBuilder::default()
+    let mut delays = ExponentialBuilder::default()
         .with_min_delay(Duration::from_secs(1))
         .with_max_delay(Duration::from_secs(60))
         .with_factor(2.0)
         .without_max_times()
         .with_jitter()
         .build();
-    delays.skip(attempts as usize).next().unwrap_or(Duration::from_secs(60))
+    delays.nth(attempts as usize).unwrap_or(Duration::from_secs(60))
 }
