@@ -75,7 +75,9 @@ impl Isr {
         tokio::spawn(async move {
             let _busy = busy;
             let saying = async {
-                tokio::time::sleep(telling.settle).await;
+                if !telling.settle.is_zero() {
+                    tokio::time::sleep(telling.settle).await;
+                }
                 isr.say(&telling, shares).await;
             };
             tokio::select! {

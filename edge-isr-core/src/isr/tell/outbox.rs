@@ -12,7 +12,7 @@ use crate::model::snapshot::Mode;
 use crate::sync::{Mutex, lock};
 
 /// The most items that wait for one cache; beyond it everything is purged.
-const MOST_ITEMS: usize = 50_000;
+pub(super) const MOST_ITEMS: usize = 50_000;
 /// From how many shares in one item on those that nobody asks for are looked for.
 const MANY_SHARES: usize = 64;
 

@@ -105,13 +105,12 @@ impl Share {
         self.tried();
     }
 
-    /// Counts it as tried; once.
+    /// Counts it as tried; once. Resolves the wait with the last of them.
     fn tried(&mut self) {
         if !std::mem::replace(&mut self.is_tried, true) {
             let mut state = lock(&self.ticket.state);
             state.untried -= 1;
-            // The last share leaves it to its ticket, which first writes down what came of it.
-            if state.untried == 0 && Arc::strong_count(&self.ticket) > 1 {
+            if state.untried == 0 {
                 state.tried = None;
             }
         }
@@ -123,6 +122,9 @@ impl Drop for Share {
         if !self.is_settled {
             lock(&self.ticket.state).failed.get_or_insert_with(|| BROKEN_OFF.to_owned());
         }
-        self.tried();
+        // The last share leaves it to its ticket, which first writes down what came of it.
+        if Arc::strong_count(&self.ticket) > 1 {
+            self.tried();
+        }
     }
 }
