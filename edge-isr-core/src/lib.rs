@@ -36,8 +36,8 @@ pub use error::{BoxError, ConfigError, Error, Result};
 pub use graph::{Cursor, TagGraph};
 pub use isr::admit::TagHeader;
 pub use isr::{
-    BuildId, Builder, Graph, Health, Isr, Limits, Note, Progress, PurgeState, Receipt, Stage, Stats, Urls,
-    WhenFull,
+    BuildId, Builder, Graph, Health, Isr, Limits, Note, Plan, PlannedCalls, Progress, PurgeState, Receipt,
+    Stage, Stats, Urls, WhenFull,
 };
 pub use model::policy::{Cookies, Empty, Policy};
 pub use model::rate::Rate;

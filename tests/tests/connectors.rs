@@ -234,6 +234,48 @@ async fn p22_a_connector_never_gets_more_than_its_limits_in_one_call() {
 }
 
 #[tokio::test]
+async fn p22_a_plan_says_what_is_then_done_and_does_nothing() {
+    let limits = PurgeLimits { tags: 2, urls: 3, ..PurgeLimits::default() };
+    let (tags, urls) = (
+        RecordingConnector::with_limits(limits),
+        RecordingConnector::with_limits(PurgeLimits { tags: 0, ..limits }),
+    );
+    let none = RecordingConnector::with_limits(PurgeLimits { tags: 0, urls: 0, ..limits });
+    let story = with(&tags, |builder| builder.connector(urls.clone()).connector(none.clone()));
+    story.page.tags([Tag::named("list")]);
+    for id in 0..7 {
+        story.get(&format!("/pages/{id}")).await;
+    }
+    let graph = story.isr.graph();
+    let told = [Tag::named("list"), tag("page", 1), tag("nobody", 1)];
+    let plan = graph.plan(told.clone(), Mode::Soft).await.unwrap();
+    assert_eq!((plan.pages, plan.variants, plan.is_complete), (7, 7, true));
+    assert!(story.get("/pages/1").await.is_fresh_hit());
+    assert!([&tags, &urls, &none].iter().all(|connector| connector.seen().is_empty()));
+    graph.revalidate_by_tags(told).await.unwrap();
+    let seen: Vec<(usize, bool)> = [&tags, &urls, &none]
+        .map(RecordingConnector::seen)
+        .iter()
+        .map(|seen| (seen.len(), seen.iter().any(|purge| purge.everything)))
+        .collect();
+    let planned: Vec<(usize, bool)> =
+        plan.calls.iter().map(|planned| (planned.calls, planned.is_everything)).collect();
+    assert_eq!((&planned, &seen), (&vec![(2, false), (3, false), (1, true)], &planned));
+}
+
+#[tokio::test(start_paused = true)]
+async fn p22_a_plan_counts_both_purges_of_a_hard_invalidation() {
+    let recording = RecordingConnector::with_limits(PurgeLimits { tags: 2, ..PurgeLimits::default() });
+    let story = with(&recording, |builder| builder);
+    let tags: Vec<Tag> = (0..5).map(|id| tag("page", id)).collect();
+    let graph = story.isr.graph();
+    let plan = graph.plan(tags.clone(), Mode::Hard).await.unwrap();
+    graph.expire_by_tags(tags).await.unwrap();
+    story.isr.idle().await;
+    assert_eq!((plan.calls[0].calls, recording.seen().len()), (6, 6));
+}
+
+#[tokio::test]
 async fn p22_a_cache_that_knows_no_tags_gets_urls_and_everything_where_the_list_is_not_whole() {
     for rows in [100, 4] {
         let recording =

@@ -37,10 +37,11 @@ pub struct PurgeLimits {
     pub tags: usize,
     /// The most URLs in one call; zero where it knows no URLs.
     pub urls: usize,
-    /// The most bytes that the tags or URLs of one call have together. One that alone has more is not sent:
-    /// everything is purged instead.
+    /// The most bytes that the tags or URLs of one call have together, without what is written between them. One that
+    /// alone has more is not sent: everything is purged instead.
     pub bytes: usize,
-    /// How often it may be called; `None` for as often as there is something to say.
+    /// How often it may be called, each attempt counted; `None` for as often as there is something to say. Of one that
+    /// is faster than 20 a second, what 50 ms hold may come at once.
     pub rate: Option<Rate>,
 }
 
@@ -65,9 +66,13 @@ impl Default for PurgeLimits {
 /// 6. `refusals_are_told_from_failures`: what it can never do is [`Error::Rejected`](crate::Error), what it may do
 ///    later is `Unavailable`, or `Throttled` where the cache says when.
 ///
-/// It is never given more than its limits say, and never what it does not understand. A call that fails for a
-/// while is repeated with growing delays; one that is rejected is repeated item by item, so that one bad item
-/// takes no other with it.
+/// It is never given more than its limits say, and never what it does not understand. Its calls follow one another:
+/// none begins before the last has ended, or had [`Limits::purge_wait`](crate::Limits::purge_wait).
+///
+/// A call that fails for a while, hangs or panics is made five times in all, with delays that grow from one second on;
+/// one that is throttled, as soon as the cache allows, for ten minutes at most. What comes meanwhile waits and is said
+/// once, however often it was invalidated. A call that is rejected is repeated item by item, so that one bad item takes
+/// no other with it. What was given up stands in the receipt, in [`health`](crate::Isr::health) and in the counters.
 ///
 /// # Cancellation
 ///

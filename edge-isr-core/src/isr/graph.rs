@@ -5,6 +5,7 @@ use std::future::Future;
 use super::Isr;
 use super::hosts::split_url;
 use super::invalidate::{absolute, no_url};
+use super::plan::Plan;
 use super::receipt::Receipt;
 use crate::error::{Error, Result};
 use crate::graph::{Cursor, Members};
@@ -164,6 +165,37 @@ impl Graph {
     #[must_use]
     pub fn receipt(&self, seq: u64) -> Option<Receipt> {
         self.isr.0.receipts.find(seq, self.isr.now())
+    }
+
+    /// What an invalidation of these tags would reach, without doing it: for a dry run, or to ask before a large one.
+    ///
+    /// ```
+    /// use edge_isr_core::testing::RecordingConnector;
+    /// use edge_isr_core::{Isr, Mode, tag};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let isr = Isr::builder().connector(RecordingConnector::default()).build()?;
+    /// let plan = isr.graph().plan([tag("post", 42)], Mode::Soft).await?;
+    /// assert_eq!((plan.pages, plan.is_complete), (0, true));
+    /// assert_eq!((plan.calls[0].connector, plan.calls[0].calls), ("recording", 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the index can't be read.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing; neither does awaiting it.
+    pub fn plan<T>(&self, tags: T, mode: Mode) -> impl Future<Output = Result<Plan>> + Send + use<T>
+    where
+        T: IntoIterator<Item = Tag>,
+    {
+        let (isr, tags): (_, Vec<Tag>) = (self.isr.clone(), tags.into_iter().collect());
+        async move { Ok(isr.plan(&tags, mode).await) }
     }
 
     /// Lists the URLs that carry a tag or something below it, at most `limit` at a time.

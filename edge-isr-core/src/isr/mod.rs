@@ -37,6 +37,7 @@ mod invalidate;
 mod jobs;
 mod limits;
 pub mod look_up;
+mod plan;
 mod ports;
 mod progress;
 mod rate;
@@ -54,6 +55,7 @@ pub use counters::Stats;
 pub use graph::{Graph, Urls};
 pub use health::{Health, Note};
 pub use limits::{Limits, WhenFull};
+pub use plan::{Plan, PlannedCalls};
 pub use progress::{Progress, PurgeState, Stage};
 pub use receipt::Receipt;
 

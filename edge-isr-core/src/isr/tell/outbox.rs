@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::calls::Item;
+use super::calls::{Item, calls};
 use super::ticket::Share;
 use crate::clock::Clock;
 use crate::connector::{Connector, PurgeLimits};
+use crate::isr::plan::PlannedCalls;
 use crate::isr::rate::Limiter;
 use crate::model::snapshot::Mode;
 use crate::sync::{Mutex, lock};
@@ -75,6 +76,14 @@ impl Outbox {
 
     pub(crate) const fn limits(&self) -> &PurgeLimits {
         &self.limits
+    }
+
+    /// In how many calls it would be told this.
+    pub(crate) fn plan(&self, items: BTreeSet<Item>) -> PlannedCalls {
+        let is_everything = items.contains(&Item::Everything);
+        // Which mode makes no difference: all of them have the same.
+        let items = items.into_iter().map(|item| (item, Mode::Soft, ()));
+        PlannedCalls { connector: self.name, calls: calls(&self.limits, items).len(), is_everything }
     }
 
     /// Adds what a telling says; whether somebody has to begin to say it.
