@@ -42,6 +42,9 @@ fn mutate() -> Outcome {
         // A folder of its own, kept from run to run: only core is built again, and nothing of the usual builds.
         .env("CARGO_TARGET_DIR", &format!("{target}/build"))
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        // Core is built once for each mutant, each time with one function changed: the gate's own builds need no
+        // incremental data and turn it off, these are what it is for.
+        .env("CARGO_INCREMENTAL", "1")
         .exit_code()?;
     judge(exit, |list| fs::read_to_string(format!("{target}/mutants.out/{list}.txt")))
 }
