@@ -4,6 +4,7 @@
 mod clock;
 mod connector;
 pub mod contract;
+mod faulty;
 mod origin;
 pub mod sample;
 #[cfg(feature = "twins")]
@@ -14,6 +15,7 @@ mod twin;
 
 pub use clock::ManualClock;
 pub use connector::{PurgeFault, RecordingConnector};
+pub use faulty::{Call, Event, Failure, Fault, Faults, Faulty, Lie};
 pub use origin::{ScriptedOrigin, Step};
 #[cfg(feature = "twins")]
 pub use step::between_steps;
