@@ -35,7 +35,7 @@ pub use edge::{Edge, EdgeFuture, EdgeService};
 pub use facts::{NoFacts, RouteFacts};
 pub use future::ResponseFuture;
 pub use layer::{Around, IsrLayer};
-pub use origin::IsrExt;
+pub use origin::{AppOrigin, IsrExt};
 pub use path_tag::{PathTag, PathTags, path_tag};
 pub use routes::path_params;
 pub use service::IsrService;

@@ -49,10 +49,19 @@ impl Ticket {
     }
 }
 
-/// An application that renders its own pages again.
-struct AppOrigin<A, B> {
+/// An application that renders its own pages again. [`IsrExt::worker_for`] is a worker with one of these; give it to
+/// [`Isr::work`] to put something in between.
+pub struct AppOrigin<A, B> {
     app: Mutex<A>,
     body: std::marker::PhantomData<fn() -> B>,
+}
+
+impl<A, B> AppOrigin<A, B> {
+    /// This finished application, layers included.
+    #[must_use]
+    pub fn new(app: A) -> Self {
+        Self { app: Mutex::new(app), body: std::marker::PhantomData }
+    }
 }
 
 impl<A, B> fmt::Debug for AppOrigin<A, B> {
@@ -113,7 +122,7 @@ impl IsrExt for Isr {
         A::Error: Send,
         B: Default + Send + 'static,
     {
-        let origin = AppOrigin::<A, B> { app: Mutex::new(app), body: std::marker::PhantomData };
+        let origin = AppOrigin::<A, B>::new(app);
         Box::pin(self.clone().work(Arc::new(origin)))
     }
 }
