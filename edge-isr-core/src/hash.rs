@@ -56,3 +56,34 @@ impl Hasher for Identity {
 
 /// Builds [`Identity`] hashers.
 pub(crate) type IdentityState = std::hash::BuildHasherDefault<Identity>;
+
+#[cfg(test)]
+mod tests {
+    use std::hash::Hash;
+
+    use super::*;
+
+    #[test]
+    fn a_hash_stands_for_itself_and_anything_else_is_still_told_apart() {
+        let identity = |key: &dyn Fn(&mut Identity)| {
+            let mut hasher = Identity::default();
+            key(&mut hasher);
+            hasher.finish()
+        };
+        assert_eq!(identity(&|hasher| 7_u64.hash(hasher)), 7);
+        assert_ne!(identity(&|hasher| "ab".hash(hasher)), identity(&|hasher| "ba".hash(hasher)));
+    }
+
+    #[test]
+    fn p31_segments_do_not_run_into_each_other() {
+        let two = |one: &[u8], two: &[u8]| {
+            let mut hasher = hasher();
+            segment(&mut hasher, one);
+            segment(&mut hasher, two);
+            hasher.finish()
+        };
+        assert_ne!(two(b"ab", b"c"), two(b"a", b"bc"));
+        assert_ne!(two(b"", b"a"), two(b"a", b""));
+        assert_eq!(two(b"a", b"b"), two(b"a", b"b"));
+    }
+}

@@ -111,8 +111,9 @@ impl Flights {
 
     /// The same without one protection.
     #[cfg(feature = "twins")]
-    pub(crate) fn lacking(self, twin: Option<Twin>) -> Self {
-        Self { twin, ..self }
+    pub(crate) fn lacking(mut self, twin: Option<Twin>) -> Self {
+        self.twin = twin;
+        self
     }
 
     /// Joins the key's flight if `joinable` says so, else begins the next one.

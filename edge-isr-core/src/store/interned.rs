@@ -85,3 +85,48 @@ impl Heads {
         self.0.get_or(parts.id(), |_| true, |id| parts.build(id.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOST: usize = 3;
+
+    fn shared(most: &Shared<u32, u32>, key: u32) -> (Arc<u32>, bool) {
+        most.get_or(key, |_| true, |key| *key)
+    }
+
+    #[test]
+    fn what_is_alike_is_kept_once_for_as_long_as_a_page_uses_it() {
+        let values = Shared::new(MOST);
+        let (one, is_new) = shared(&values, 1);
+        assert!(is_new);
+        let (again, is_new) = shared(&values, 1);
+        assert!(Arc::ptr_eq(&one, &again) && !is_new);
+        drop((one, again));
+        assert!(shared(&values, 1).1, "nobody used it any more");
+    }
+
+    #[test]
+    fn p15_at_the_bound_values_are_private_until_those_out_of_use_make_room() {
+        let values = Shared::new(MOST);
+        let mut used: Vec<Arc<u32>> = (0..3).map(|key| shared(&values, key).0).collect();
+        let (private, _) = shared(&values, 9);
+        assert_eq!(*private, 9);
+        assert!(shared(&values, 9).1, "there was no room to remember it");
+        assert_eq!(lock(&values.known).len(), MOST);
+        used.pop();
+        let (kept, _) = shared(&values, 9);
+        assert!(Arc::ptr_eq(&kept, &shared(&values, 9).0));
+        assert_eq!(lock(&values.known).len(), MOST);
+    }
+
+    #[test]
+    fn a_value_that_is_no_good_any_more_is_replaced_even_at_the_bound() {
+        let values = Shared::new(1);
+        let (old, _) = shared(&values, 1);
+        let (new, is_new) = values.get_or(1, |_| false, |_| 2);
+        assert!(is_new && (*old, *new) == (1, 2));
+        assert!(Arc::ptr_eq(&new, &shared(&values, 1).0));
+    }
+}
