@@ -6,7 +6,9 @@ use super::Isr;
 use super::flight::{Boarding, Flight, Outcome, Permit};
 use super::hosts::Place;
 use super::look_up::Miss;
+use super::ports::{Failure, ask};
 use crate::clock::Moment;
+use crate::error::Error;
 use crate::model::cache_status::Forward;
 use crate::model::key::{CacheKey, KeyRef};
 use crate::model::page::Page;
@@ -83,15 +85,17 @@ impl Isr {
     ///
     /// # Errors
     ///
-    /// [`Reason::StoreUnavailable`] when the store did not answer in time. The page is then rendered.
+    /// [`Reason::StoreUnavailable`] when the store did not answer in time, [`Reason::StoreCorrupt`] when its answer
+    /// can't be right. The page is then rendered.
     ///
     /// # Cancellation
     ///
     /// Dropping the future changes nothing.
     pub async fn fetch(&self, key: &CacheKey) -> Result<Option<Arc<Page>>, Reason> {
         let Some(store) = &self.0.store else { return Ok(None) };
-        match tokio::time::timeout(self.0.limits.store_wait, store.get(key)).await {
-            Ok(Ok(Some(page))) if key.read(|key| page.is_of(key)) == Some(true) => {
+        // The call is made within the guard: a store may panic before it gives a future.
+        match ask(self.0.limits.store_wait, async { store.get(key).await }).await {
+            Ok(Some(page)) if key.read(|key| page.is_of(key)) == Some(true) => {
                 #[cfg(feature = "twins")]
                 if self.lacks(crate::testing::Twin::TrustStore) {
                     page.trust(self.applied());
@@ -99,15 +103,9 @@ impl Isr {
                 self.0.pages.keep(key, Arc::clone(&page));
                 Ok(Some(page))
             }
-            Ok(Ok(_)) => Ok(None),
-            Ok(Err(_)) | Err(_) => {
-                self.note(
-                    Reason::StoreUnavailable,
-                    "page store",
-                    "pages are rendered instead; look after the store",
-                );
-                Err(Reason::StoreUnavailable)
-            }
+            Ok(None) => Ok(None),
+            Ok(Some(_)) => Err(self.note_store(Reason::StoreCorrupt)),
+            Err(failure) => Err(self.note_store(reason_of(&failure))),
         }
     }
 
@@ -119,9 +117,10 @@ impl Isr {
     pub async fn forget(&self, key: &CacheKey) {
         if let Some(store) = &self.0.store {
             // Room, not truth: what stays there is judged when it is read.
-            let _ =
-                tokio::time::timeout(self.0.limits.store_wait * 5, store.remove(std::slice::from_ref(key)))
-                    .await;
+            let remove = async { store.remove(std::slice::from_ref(key)).await };
+            if let Err(failure) = ask(self.0.limits.store_wait * 5, remove).await {
+                self.note_store(reason_of(&failure));
+            }
         }
     }
 
@@ -132,16 +131,16 @@ impl Isr {
     /// The page may or may not have reached the store.
     pub async fn pass_on(&self, key: &CacheKey, page: &Arc<Page>) {
         if let Some(store) = &self.0.store {
-            let put =
-                tokio::time::timeout(self.0.limits.store_wait * 5, store.put(key, Arc::clone(page))).await;
-            if !matches!(put, Ok(Ok(_))) {
-                self.note(
-                    Reason::StoreUnavailable,
-                    "page store",
-                    "pages are rendered instead; look after the store",
-                );
+            let put = async { store.put(key, Arc::clone(page)).await };
+            if let Err(failure) = ask(self.0.limits.store_wait * 5, put).await {
+                self.note_store(reason_of(&failure));
             }
         }
+    }
+
+    fn note_store(&self, reason: Reason) -> Reason {
+        self.note(reason, "page store", "pages are rendered instead; look after the store");
+        reason
     }
 
     /// The number of the last invalidation begun: what a request that comes now may ask of a page.
@@ -214,6 +213,13 @@ impl Isr {
         };
         self.0.counters.count(reason);
         permit.finish(outcome);
+    }
+}
+
+fn reason_of(failure: &Failure) -> Reason {
+    match failure {
+        Failure::Said(Error::Corrupt { .. }) => Reason::StoreCorrupt,
+        Failure::Said(_) | Failure::TimedOut | Failure::Panicked => Reason::StoreUnavailable,
     }
 }
 

@@ -150,6 +150,17 @@ impl Flights {
             .is_some_and(|flights| flights.iter().any(|flight| flight.key == *key))
     }
 
+    /// A place among those who wait for the key's render, if one is in the air that began before `seq`.
+    pub(crate) fn begun_before(&self, key: &CacheKey, seq: u64) -> Option<Follower> {
+        let shard = lock(self.shard(key));
+        let is_older = |flight: &&Arc<Flight>| flight.key == *key && flight.snapshot.seq < seq;
+        let older = shard.get(&key.hash())?.iter().find(is_older)?;
+        match Follower::of(older, self.most_waiters) {
+            Boarding::Follow(follower) => Some(follower),
+            Boarding::Lead(_) | Boarding::Full => None,
+        }
+    }
+
     /// The right to render without anybody joining: for keys that are passed.
     pub(crate) fn solo(&self, key: CacheKey, snapshot: Snapshot) -> Permit {
         let flight = self.flight(key, snapshot, Box::default());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Isr;
-use super::runs::{Found, Underway};
+use super::runs::{Ending, Found, Next, Underway};
 use super::tell::{Listed, Telling};
 use crate::model::key::CacheKey;
 use crate::model::page::Page;
@@ -53,7 +53,7 @@ impl Foreman {
         let now = Instant::now();
         let may_take = now >= self.may_take;
         let takes = may_take && inner.runs.can_take();
-        let Some(listing) = inner.runs.next_listing(may_take) else { return takes };
+        let Some(listing) = inner.runs.next_listing(may_take, inner.clock.now()) else { return takes };
         if takes && !inner.runs.can_take() {
             self.may_take = now + PAUSE;
         }
@@ -65,7 +65,7 @@ impl Foreman {
                     found.in_memory.push((visits, key.hash()))
                 }
                 State::Elsewhere if listing.place.is_second => found.elsewhere.push(key.clone()),
-                State::Stale(_) | State::Elsewhere | State::Satisfied => {}
+                State::Stale(_) | State::Elsewhere | State::Satisfied | State::Gone => {}
             }
         }
         let is_told = isr.is_told_in_urls(&listing.tag);
@@ -81,15 +81,22 @@ impl Foreman {
         self.push_again = now + AGAIN;
         let inner = &isr.0;
         let (at, lease) = (inner.clock.now(), isr.lease());
-        for job in inner.runs.fed_before(at) {
-            isr.push_job(job, Window::default(), at).await;
-        }
-        // What is not done after all this time is in no queue that does it.
-        let long_ago = crate::clock::Moment::from_nanos(
-            at.as_nanos().saturating_sub(u64::try_from(lease.as_nanos()).unwrap_or(u64::MAX)),
-        );
-        if inner.jobs.is_given() && long_ago.as_nanos() > 0 {
-            for job in inner.runs.fed_before(long_ago) {
+        for (job, since) in inner.runs.fed() {
+            match isr.need_of(&job.key, job.want) {
+                Need::Render => {}
+                // Another process did it, or a visitor's request, or a worker that was killed before it said so.
+                Need::Nothing => {
+                    isr.job_ended(&job.key, Ending::Reached(job.want));
+                    continue;
+                }
+                Need::Gone => {
+                    isr.job_ended(&job.key, Ending::GivenUp(job.want));
+                    continue;
+                }
+            }
+            isr.push_job(job.clone(), Window::default(), at).await;
+            // What is not done after all this time is in no queue that does it.
+            if inner.jobs.is_given() && at.since(since) >= lease {
                 let advice = "the queue takes jobs and does not give them back; they are done from memory";
                 isr.note(Reason::QueueUnavailable, "queue", advice);
                 inner.jobs.keep(job, Window::default(), at).await;
@@ -98,28 +105,32 @@ impl Foreman {
     }
 }
 
-/// Gives pages to the queue while it takes them.
+/// Gives some pages to the queue while it takes them.
 async fn feed(isr: &Isr) -> bool {
     let inner = &isr.0;
     let limits = &inner.limits;
-    let window = Window { quiet: limits.quiet, most: limits.quiet_at_most };
-    let mut any = false;
-    loop {
+    // So many at a time, whatever becomes of them: a queue may be slow, and renders are to be begun meanwhile.
+    for nth in 0..BATCH {
         let now = inner.clock.now();
         let key_of = |hash| inner.pages.peek_hash(hash).and_then(|page| page.key());
-        let Some(feed) = inner.runs.next_page(now, key_of) else { return any };
+        let feed = match inner.runs.next_page(now, key_of) {
+            Next::Page(feed) => feed,
+            Next::Gone => continue,
+            Next::Nothing => return nth > 0,
+        };
+        // What waited for its turn has been quiet for so long already.
+        let age = now.since(feed.since);
+        let left = |time: Duration| time.saturating_sub(age);
+        let window = Window { quiet: left(limits.quiet), most: left(limits.quiet_at_most) };
         if isr.push_job(feed.job.clone(), window, now).await == Pushed::Full {
             // Nothing is lost: the run has the page until there is room for it.
             inner.runs.take_back(feed);
-            isr.note(
-                Reason::QueueFull,
-                "queue",
-                "raise `limits.jobs`, or look after the queue; renders wait for room",
-            );
-            return any;
+            let advice = "raise `limits.jobs`, or look after the queue; renders wait for room";
+            isr.note(Reason::QueueFull, "queue", advice);
+            return nth > 0;
         }
-        any = true;
     }
+    true
 }
 
 /// What there is to do about a page of a run.
@@ -128,8 +139,17 @@ enum State {
     Stale(u32),
     /// It may be in the second tier.
     Elsewhere,
-    /// It is new enough, was not invalidated at all, or is not there to be renewed.
+    /// It is new enough, or was not invalidated at all.
     Satisfied,
+    /// It is not there to be renewed: one that was evicted is left to its next visitor.
+    Gone,
+}
+
+/// What there is to do about a job.
+pub(super) enum Need {
+    Render,
+    Nothing,
+    Gone,
 }
 
 impl Isr {
@@ -139,14 +159,36 @@ impl Isr {
             Some(page) if self.is_new_enough(&page, want) => State::Satisfied,
             Some(page) => State::Stale(page.visits()),
             None if inner.store.is_some() => State::Elsewhere,
-            // One that was evicted is left to its next visitor.
-            None => State::Satisfied,
+            None => State::Gone,
         }
     }
 
-    /// Whether nothing has to be rendered for a job.
-    pub(super) fn is_satisfied(&self, key: &CacheKey, want: u64) -> bool {
-        matches!(self.state_of(key, want), State::Satisfied)
+    pub(super) fn need_of(&self, key: &CacheKey, want: u64) -> Need {
+        match self.state_of(key, want) {
+            State::Stale(_) | State::Elsewhere => Need::Render,
+            State::Satisfied => Need::Nothing,
+            State::Gone => Need::Gone,
+        }
+    }
+
+    /// Waits for a render of the page that a visitor began too early for a job, unless nobody may see that page any
+    /// more: one at a time is enough while there is something to serve.
+    pub(super) async fn older_flight_landed(&self, key: &CacheKey, want: u64) {
+        let inner = &self.0;
+        let Some(page) = inner.pages.peek(key) else { return };
+        let applied = inner.graph.ledger().applied();
+        if page.judge(inner.clock.now(), &self.marks_of(&page), applied) == Verdict::Dead {
+            return;
+        }
+        if let Some(older) = inner.flights.begun_before(key, want) {
+            older.outcome().await;
+        }
+    }
+
+    /// A page is done, for the runs that wait for it.
+    pub(super) fn job_ended(&self, key: &CacheKey, ending: Ending) {
+        self.0.runs.done(key, ending, self.0.clock.now());
+        self.tell_over();
     }
 
     fn is_new_enough(&self, page: &Page, want: u64) -> bool {
@@ -162,7 +204,7 @@ impl Isr {
     /// Has the caches in front told of the runs whose pages are all done: now that the new ones stand there.
     pub(super) fn tell_over(&self) -> bool {
         let mut any = false;
-        while let Some(over) = self.0.runs.take_over() {
+        while let Some((over, _busy)) = self.0.runs.take_over() {
             self.tell_of(over);
             any = true;
         }
@@ -182,6 +224,7 @@ impl Isr {
 
     /// Has the caches in front told of what nobody will render any more, at a shutdown.
     pub(super) fn tell_the_rest(&self) {
+        let _busy = self.0.busy.begin();
         for over in self.0.runs.take_all() {
             if !self.0.outboxes.is_empty() {
                 drop(self.tell(Telling::last(over.run, over.listed, Duration::ZERO)));

@@ -3,15 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::Isr;
-use super::ports::ask;
+use super::busy::Guard;
+use super::ports::{Failure, ask};
 use crate::clock::Moment;
 use crate::error::Result;
 use crate::model::reason::Reason;
 use crate::queue::{Claim, DeadLetter, Finished, Job, MemoryQueue, Pushed, Queue, Window};
+use crate::sync::{Mutex, lock};
 
 /// How long a queue is waited for; then the job is kept in memory.
 const WAIT: Duration = Duration::from_millis(250);
+/// For so many times as long as it took to fail a queue is left alone: one that hangs costs a worker a twentieth of its
+/// time, one that fails at once is asked again at once.
+const LEFT_ALONE: u32 = 20;
 
 /// Which queue a claim is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,23 +27,83 @@ enum Source {
     Own,
 }
 
-/// A job that was claimed.
+/// A job that was claimed. Dropped before it is ended, it goes back to its queue at once: its worker was killed, and
+/// the next one need not wait for the end of the lease.
 #[derive(Debug)]
 pub(crate) struct Taken {
-    pub(crate) claim: Claim,
+    isr: Isr,
+    pub(crate) job: Job,
+    /// How often it was tried before.
+    pub(crate) attempts: u32,
+    /// `None` once it is ended or given back.
+    claim: Option<Claim>,
     source: Source,
+    /// A shutdown waits until the queue was told.
+    _busy: Guard,
+}
+
+impl Taken {
+    fn new(isr: &Isr, claim: Claim, source: Source) -> Self {
+        let (job, attempts, busy) = (claim.job.clone(), claim.attempts, isr.0.busy.begin());
+        Self { isr: isr.clone(), job, attempts, claim: Some(claim), source, _busy: busy }
+    }
+
+    pub(crate) async fn finish(self, rendered: u64) -> Finished {
+        let end = self.end(|queue, claim| async move { queue.finish(claim, rendered).await });
+        end.await.unwrap_or(Finished::Lost)
+    }
+
+    /// One that can't be given back comes back when its lease ends.
+    pub(crate) async fn retry(self, not_before: Moment) {
+        self.end(|queue, claim| async move { queue.retry(claim, not_before).await }).await;
+    }
+
+    pub(crate) async fn release(self, not_before: Moment) {
+        self.end(|queue, claim| async move { queue.release(claim, not_before).await }).await;
+    }
+
+    pub(crate) async fn bury(self, reason: Reason) -> Finished {
+        let end = self.end(|queue, claim| async move { queue.bury(claim, reason).await });
+        end.await.unwrap_or(Finished::Lost)
+    }
+
+    /// Ends the claim, once. `None` when its queue can't be relied on.
+    async fn end<T, F>(mut self, end: impl FnOnce(Arc<dyn Queue>, Claim) -> F + Send) -> Option<T>
+    where
+        F: Future<Output = Result<T>> + Send,
+    {
+        let claim = self.claim.take()?;
+        self.isr.end_claim(self.source, claim, end).await
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let Some(claim) = self.claim.take() else { return };
+        // Outside a runtime it is the end of everything, and the lease does it.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (isr, source, busy) = (self.isr.clone(), self.source, self.isr.0.busy.begin());
+        runtime.spawn(async move {
+            let _busy = busy;
+            let at_once = Moment::default();
+            isr.end_claim(source, claim, |queue, claim| async move { queue.release(claim, at_once).await })
+                .await
+        });
+    }
 }
 
 /// See the module's text.
 #[derive(Debug)]
 pub(crate) struct Jobs {
     given: Option<Arc<dyn Queue>>,
-    own: MemoryQueue,
+    own: Arc<dyn Queue>,
+    /// Until when the application's queue is left alone.
+    left_alone: Mutex<Option<Instant>>,
 }
 
 impl Jobs {
     pub(crate) fn new(given: Option<Arc<dyn Queue>>, most_jobs: usize) -> Self {
-        Self { given, own: MemoryQueue::new(most_jobs) }
+        Self { given, own: Arc::new(MemoryQueue::new(most_jobs)), left_alone: Mutex::default() }
     }
 
     /// Whether jobs may come from elsewhere: from another process, or from before this one began.
@@ -48,74 +115,85 @@ impl Jobs {
     pub(crate) async fn keep(&self, job: Job, window: Window, now: Moment) -> Pushed {
         self.own.push(job, window, now).await.unwrap_or(Pushed::Full)
     }
-
-    fn queue(&self, source: Source) -> Option<&dyn Queue> {
-        match source {
-            Source::Own => Some(&self.own),
-            Source::Given => self.given.as_deref(),
-        }
-    }
 }
 
 impl Isr {
-    /// What the application's queue says, within a bounded wait. `None` when there is none, or it can't be relied
-    /// on; that is noted.
-    async fn ask_queue<T>(&self, call: impl Future<Output = Result<T>> + Send) -> Option<T> {
-        match ask(WAIT, call).await {
-            Ok(said) => Some(said),
-            Err(_) => {
-                let advice = "look after the queue; until then jobs are kept in memory";
-                self.note(Reason::QueueUnavailable, "queue", advice);
-                None
-            }
+    /// What the application's queue says, within a bounded wait. `None` when it can't be relied on; that is noted.
+    ///
+    /// The call is made here, within the guard: a queue may panic before it gives a future.
+    async fn ask_queue<T, F>(&self, call: impl FnOnce() -> F + Send) -> Option<T>
+    where
+        F: Future<Output = Result<T>> + Send,
+    {
+        let since = Instant::now();
+        if lock(&self.0.jobs.left_alone).is_some_and(|until| since < until) {
+            return None;
+        }
+        let cost = match ask(WAIT, async move { call().await }).await {
+            Ok(said) => return Some(said),
+            // Each fills somebody's log.
+            Err(Failure::Panicked) => WAIT,
+            Err(Failure::TimedOut | Failure::Said(_)) => since.elapsed(),
+        };
+        *lock(&self.0.jobs.left_alone) = Some(Instant::now() + cost * LEFT_ALONE);
+        self.note(
+            Reason::QueueUnavailable,
+            "queue",
+            "look after the queue; until then jobs are kept in memory",
+        );
+        None
+    }
+
+    async fn end_claim<T, F>(
+        &self,
+        source: Source,
+        claim: Claim,
+        end: impl FnOnce(Arc<dyn Queue>, Claim) -> F + Send,
+    ) -> Option<T>
+    where
+        F: Future<Output = Result<T>> + Send,
+    {
+        let jobs = &self.0.jobs;
+        match (source, &jobs.given) {
+            (Source::Given, Some(given)) => self.ask_queue(|| end(Arc::clone(given), claim)).await,
+            _ => end(Arc::clone(&jobs.own), claim).await.ok(),
         }
     }
 
+    /// Gives a job to the application's queue, or to the one in memory if that one does not take it.
     pub(crate) async fn push_job(&self, job: Job, window: Window, now: Moment) -> Pushed {
         let jobs = &self.0.jobs;
-        if let Some(given) = &jobs.given
-            && let Some(pushed) = self.ask_queue(given.push(job.clone(), window, now)).await
-        {
-            return pushed;
+        if let Some(given) = &jobs.given {
+            match self.ask_queue(|| given.push(job.clone(), window, now)).await {
+                Some(Pushed::Full) => {
+                    let advice = "the queue is full; until there is room jobs are kept in memory";
+                    self.note(Reason::QueueFull, "queue", advice);
+                }
+                Some(pushed) => return pushed,
+                None => {}
+            }
         }
         jobs.keep(job, window, now).await
     }
 
+    /// Takes jobs that are ready. First those in memory: what they were kept from may never give room to them.
     pub(crate) async fn claim_jobs(&self, limit: usize, lease: Duration, now: Moment) -> Vec<Taken> {
         let jobs = &self.0.jobs;
-        let mut taken = Vec::new();
-        if let Some(given) = &jobs.given {
-            let claims = self.ask_queue(given.claim(limit, lease, now)).await.unwrap_or_default();
-            taken.extend(claims.into_iter().map(|claim| Taken { claim, source: Source::Given }));
+        let claims = jobs.own.claim(limit, lease, now).await.unwrap_or_default();
+        let mut taken: Vec<Taken> =
+            claims.into_iter().map(|claim| Taken::new(self, claim, Source::Own)).collect();
+        let left = limit - taken.len();
+        if let Some(given) = &jobs.given
+            && left > 0
+        {
+            let claims = self.ask_queue(|| given.claim(left, lease, now)).await.unwrap_or_default();
+            taken.extend(claims.into_iter().map(|claim| Taken::new(self, claim, Source::Given)));
         }
         // A queue that gives more than it was asked for gets the rest back.
         for extra in taken.split_off(limit.min(taken.len())) {
-            self.release_job(extra, now).await;
+            extra.release(now).await;
         }
-        let claims = jobs.own.claim(limit - taken.len(), lease, now).await.unwrap_or_default();
-        taken.extend(claims.into_iter().map(|claim| Taken { claim, source: Source::Own }));
         taken
-    }
-
-    pub(crate) async fn finish_job(&self, taken: Taken, rendered: u64) -> Finished {
-        let Some(queue) = self.0.jobs.queue(taken.source) else { return Finished::Lost };
-        self.ask_queue(queue.finish(taken.claim, rendered)).await.unwrap_or(Finished::Lost)
-    }
-
-    pub(crate) async fn retry_job(&self, taken: Taken, not_before: Moment) {
-        let Some(queue) = self.0.jobs.queue(taken.source) else { return };
-        // One that is not given back comes back when its lease ends.
-        let _ = self.ask_queue(queue.retry(taken.claim, not_before)).await;
-    }
-
-    pub(crate) async fn release_job(&self, taken: Taken, not_before: Moment) {
-        let Some(queue) = self.0.jobs.queue(taken.source) else { return };
-        let _ = self.ask_queue(queue.release(taken.claim, not_before)).await;
-    }
-
-    pub(crate) async fn bury_job(&self, taken: Taken, reason: Reason) -> Finished {
-        let Some(queue) = self.0.jobs.queue(taken.source) else { return Finished::Lost };
-        self.ask_queue(queue.bury(taken.claim, reason)).await.unwrap_or(Finished::Lost)
     }
 
     /// The latest pages whose renders were given up, at most `limit`, the last first. Each is left to its next
@@ -128,38 +206,9 @@ impl Isr {
         let jobs = &self.0.jobs;
         let mut dead = jobs.own.dead_letters(limit).await.unwrap_or_default();
         if let Some(given) = &jobs.given {
-            dead.extend(self.ask_queue(given.dead_letters(limit)).await.unwrap_or_default());
+            dead.extend(self.ask_queue(|| given.dead_letters(limit)).await.unwrap_or_default());
         }
         dead.truncate(limit);
         dead
-    }
-}
-
-/// A job that is being done. Dropped, it goes back to its queue at once: its worker was killed, and the next one
-/// need not wait for the end of the lease.
-#[derive(Debug)]
-pub(crate) struct Held {
-    isr: Isr,
-    taken: Option<Taken>,
-}
-
-impl Held {
-    pub(crate) fn new(isr: Isr, taken: Taken) -> Self {
-        Self { isr, taken: Some(taken) }
-    }
-
-    /// The job, for whoever ends it.
-    pub(crate) fn into_taken(mut self) -> Option<Taken> {
-        self.taken.take()
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let Some(taken) = self.taken.take() else { return };
-        // Outside a runtime it is the end of everything, and the lease does it.
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let isr = self.isr.clone();
-        runtime.spawn(async move { isr.release_job(taken, Moment::default()).await });
     }
 }

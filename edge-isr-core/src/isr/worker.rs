@@ -9,8 +9,8 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::Isr;
-use super::foreman::Foreman;
-use super::jobs::{Held, Taken};
+use super::foreman::{Foreman, Need};
+use super::jobs::Taken;
 use super::rate::Limiter;
 use super::runs::Ending;
 use crate::error::Result;
@@ -28,7 +28,7 @@ const HOST_WAIT: Duration = Duration::from_millis(50);
 /// How long what is left of a killed worker waits for the next one before the caches in front are told of it.
 const ORPHANED: Duration = Duration::from_secs(5);
 
-type Rendered = (Held, Result<Refilled>);
+type Rendered = (Taken, Result<Refilled>);
 
 /// One worker.
 #[derive(Debug)]
@@ -41,8 +41,8 @@ struct Worker {
     /// How many of the renders are for each host.
     by_host: HashMap<String, usize>,
     limiter: Option<Limiter>,
-    /// Renders that the rate allowed and that were not begun.
-    allowed: usize,
+    /// Whether the rate allowed a render that was not begun.
+    is_allowed: bool,
 }
 
 impl Isr {
@@ -66,7 +66,7 @@ impl Isr {
             renders: JoinSet::new(),
             by_host: HashMap::new(),
             limiter,
-            allowed: 0,
+            is_allowed: false,
         };
         worker.run().await;
     }
@@ -136,81 +136,96 @@ impl Worker {
         }
     }
 
-    /// Begins as many renders as there is room for. `None` if any began, else when to look again at the earliest.
+    /// Begins as many renders as there is room for. `None` if there was any job, else when to look again at the
+    /// earliest.
     async fn start(&mut self) -> Option<Duration> {
-        let limits = &self.isr.0.limits;
-        let mut room = limits.worker_renders.saturating_sub(self.renders.len());
+        let most = self.isr.0.limits.worker_renders;
+        let room = most.saturating_sub(self.renders.len());
         let idle = !self.isr.0.runs.has_fed() && !self.isr.0.jobs.is_given();
         if room == 0 || idle {
             return Some(Duration::MAX);
         }
-        if let Some(limiter) = &self.limiter {
-            let mut wait = Duration::MAX;
-            while self.allowed < room {
-                match limiter.try_take() {
-                    Ok(()) => self.allowed += 1,
-                    Err(until) => {
-                        wait = until;
-                        break;
-                    }
-                }
-            }
-            room = room.min(self.allowed);
-            if room == 0 {
-                return Some(wait);
-            }
+        if self.limiter.is_none() {
+            return if self.claim(room).await { None } else { Some(Duration::MAX) };
         }
-        let now = self.isr.0.clock.now();
-        let claims = self.isr.claim_jobs(room, self.isr.lease(), now).await;
-        let any = !claims.is_empty();
-        for taken in claims {
-            self.take_on(taken).await;
+        let mut any = false;
+        // One at a time, so that no right is taken that no job is there for: those would make a burst later.
+        for _ in 0..room {
+            if let Some(limiter) = &self.limiter
+                && !self.is_allowed
+                && let Err(wait) = limiter.try_take()
+            {
+                return if any { None } else { Some(wait) };
+            }
+            self.is_allowed = true;
+            if !self.claim(1).await {
+                break;
+            }
+            any = true;
         }
         if any { None } else { Some(Duration::MAX) }
     }
 
-    async fn take_on(&mut self, taken: Taken) {
+    /// Takes on up to so many jobs; whether it is worth looking for more at once. A queue may give jobs of pages that are
+    /// not here, or claims that are not ours, without end.
+    async fn claim(&mut self, limit: usize) -> bool {
+        let claims = self.isr.claim_jobs(limit, self.isr.lease(), self.isr.0.clock.now()).await;
+        let mut any = false;
+        for taken in claims {
+            any |= self.take_on(taken).await;
+        }
+        any
+    }
+
+    async fn take_on(&mut self, taken: Taken) -> bool {
         let isr = self.isr.clone();
         let limits = &isr.0.limits;
-        let (key, want) = (taken.claim.job.key.clone(), taken.claim.job.want);
-        if isr.is_satisfied(&key, want) {
-            self.reached(taken, want).await;
-            return;
+        let (key, want) = (taken.job.key.clone(), taken.job.want);
+        match isr.need_of(&key, want) {
+            Need::Render => {}
+            Need::Nothing => return self.ended(taken, want, Ending::Reached(want)).await != Finished::Lost,
+            Need::Gone => {
+                self.ended(taken, want, Ending::GivenUp(want)).await;
+                return false;
+            }
         }
-        if taken.claim.attempts >= limits.job_attempts {
+        if taken.attempts >= limits.job_attempts {
             // Its lease ran out each time: it takes its workers with it.
             self.give_up(taken, Reason::RefillFailed).await;
-            return;
+            return true;
         }
         let host = key.scope().authority.to_string();
         let of_host = self.by_host.entry(host).or_default();
         if *of_host >= limits.renders_per_host {
-            isr.release_job(taken, isr.0.clock.now().after(HOST_WAIT)).await;
-            return;
+            taken.release(isr.0.clock.now().after(HOST_WAIT)).await;
+            return true;
         }
         *of_host += 1;
-        self.allowed = self.allowed.saturating_sub(1);
-        let patience = limits.render_timeout.saturating_mul(2);
+        self.is_allowed = false;
+        let patience = limits.render_timeout;
         let origin = Arc::clone(&self.origin);
         let refill = Refill { key, want };
-        let held = Held::new(isr, taken);
         self.renders.spawn(async move {
             // In a task of its own: an application that panics costs one job, not the worker.
-            let refilling = async move { tokio::time::timeout(patience, origin.refill(&refill)).await };
+            let refilling = async move {
+                let _ =
+                    tokio::time::timeout(patience, isr.older_flight_landed(&refill.key, refill.want)).await;
+                tokio::time::timeout(patience * 2, origin.refill(&refill)).await
+            };
             let refilled = match tokio::spawn(refilling).await {
                 Ok(Ok(refilled)) => refilled,
                 Ok(Err(_)) => Ok(Refilled::Failed(Reason::RenderTimeout)),
                 Err(_) => Ok(Refilled::Failed(Reason::RenderPanicked)),
             };
-            (held, refilled)
+            (taken, refilled)
         });
+        true
     }
 
     async fn finish(&mut self, done: Result<Rendered, JoinError>) {
         // Only an aborted task has no answer, and nobody aborts these while the worker runs.
-        let Ok((held, refilled)) = done else { return };
-        let Some(taken) = held.into_taken() else { return };
-        let scope = Arc::clone(taken.claim.job.key.scope());
+        let Ok((taken, refilled)) = done else { return };
+        let scope = Arc::clone(taken.job.key.scope());
         if let Some(of_host) = self.by_host.get_mut(&*scope.authority) {
             *of_host -= 1;
             if *of_host == 0 {
@@ -218,7 +233,9 @@ impl Worker {
             }
         }
         match refilled {
-            Ok(Refilled::Done(Snapshot { seq, .. })) => self.reached(taken, seq).await,
+            Ok(Refilled::Done(Snapshot { seq, .. })) => {
+                self.ended(taken, seq, Ending::Reached(seq)).await;
+            }
             Ok(Refilled::Unreached) => {
                 let advice = "give `worker` the finished application, with the layer that serves this route";
                 self.isr.note(Reason::RefillUnreached, &scope.route, advice);
@@ -227,30 +244,29 @@ impl Worker {
             Ok(Refilled::Failed(_)) | Err(_) => {
                 let advice = "the last good page is kept; see why the handler fails";
                 self.isr.note(Reason::RefillFailed, &scope.route, advice);
-                let attempts = taken.claim.attempts + 1;
-                if attempts >= self.isr.0.limits.job_attempts {
+                if taken.attempts + 1 >= self.isr.0.limits.job_attempts {
                     self.give_up(taken, Reason::RefillFailed).await;
                 } else {
-                    let not_before = self.isr.0.clock.now().after(backoff(taken.claim.attempts));
-                    self.isr.retry_job(taken, not_before).await;
+                    let not_before = self.isr.0.clock.now().after(backoff(taken.attempts));
+                    self.isr.0.runs.puts_off(&taken.job.key);
+                    taken.retry(not_before).await;
                 }
             }
         }
     }
 
-    async fn reached(&self, taken: Taken, seq: u64) {
-        let key = taken.claim.job.key.clone();
+    async fn ended(&self, taken: Taken, seq: u64, ending: Ending) -> Finished {
+        let key = taken.job.key.clone();
+        let finished = taken.finish(seq).await;
         // Whatever the queue says: the page is what it is.
-        self.isr.finish_job(taken, seq).await;
-        self.isr.0.runs.done(&key, Ending::Reached(seq));
-        self.isr.tell_over();
+        self.isr.job_ended(&key, ending);
+        finished
     }
 
     async fn give_up(&self, taken: Taken, reason: Reason) {
-        let (key, want) = (taken.claim.job.key.clone(), taken.claim.job.want);
-        if self.isr.bury_job(taken, reason).await == Finished::Done {
-            self.isr.0.runs.done(&key, Ending::GivenUp(want));
-            self.isr.tell_over();
+        let (key, want) = (taken.job.key.clone(), taken.job.want);
+        if taken.bury(reason).await == Finished::Done {
+            self.isr.job_ended(&key, Ending::GivenUp(want));
         }
     }
 

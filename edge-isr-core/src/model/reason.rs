@@ -75,6 +75,8 @@ reasons! {
     ShuttingDown = "shutting-down",
     /// The page store can't be reached.
     StoreUnavailable = "store-unavailable",
+    /// The page store gave what can't be the page that was put.
+    StoreCorrupt = "store-corrupt",
     /// The render took longer than `Limits::render_timeout`.
     RenderTimeout = "render-timeout",
     /// The handler panicked.

@@ -48,7 +48,6 @@ fn adapters_name_no_backend() {
 fn files_can_be_held_in_mind() {
     let exceptions = [
         ("edge-isr-core/src/isr/admit.rs", "dressing a page has not yet a file of its own"),
-        ("edge-isr-core/src/isr/runs/mod.rs", "its feeding has not yet a file of its own"),
         ("edge-isr-core/src/isr/worker.rs", "how it ends has not yet a file of its own"),
         ("edge-isr-tower/src/service.rs", "the rare roads have not yet a file of their own"),
     ];
@@ -68,6 +67,10 @@ fn one_file_reads_the_clock() {
             "how long a visitor has waited is measured on the time line of the timer that ends the wait",
         ),
         ("edge-isr-core/src/isr/foreman.rs", "paces its looks by the timers; what is due, the `Clock` says"),
+        (
+            "edge-isr-core/src/isr/jobs.rs",
+            "a queue that hangs is left alone for a while of the timers it is waited by",
+        ),
         ("edge-isr-core/src/isr/worker.rs", "sleeps until its next look; what is due, the `Clock` says"),
     ];
     expect_none(

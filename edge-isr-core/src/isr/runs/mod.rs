@@ -4,7 +4,7 @@
 //! goes on where it stopped.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -19,6 +19,8 @@ use crate::model::tag::Tag;
 use crate::queue::{Job, Rank};
 use crate::sync::{Mutex, lock};
 
+mod crew;
+mod fed;
 mod underway;
 mod waiting;
 
@@ -27,24 +29,14 @@ pub(crate) use waiting::Run;
 
 /// The most runs that are under way at once.
 const MOST_UNDERWAY: usize = 256;
-/// The most pages that the queue has of ours. More would only wait there, and in no better order.
-const MOST_FED: usize = 256;
 /// From how many pages in all backlogs on only runs without a backlog list further.
 const MOST_BACKLOG: usize = 1 << 20;
-
-/// A page that the queue has.
-#[derive(Debug)]
-struct Fed {
-    /// The runs that wait for it.
-    owners: Vec<u64>,
-    since: Moment,
-}
 
 #[derive(Debug, Default)]
 struct State {
     waiting: waiting::Waiting,
     underway: BTreeMap<u64, Underway>,
-    fed: HashMap<CacheKey, Fed>,
+    fed: fed::Fed,
     /// Whose pages are all done, and whose caches in front are to be told.
     over: Vec<Underway>,
     backlog: usize,
@@ -80,8 +72,20 @@ pub(crate) struct Listing {
 #[derive(Debug)]
 pub(crate) struct Feed {
     id: u64,
-    hash: u64,
+    /// `None` for a page that is not in memory.
+    hash: Option<u64>,
     pub(crate) job: Job,
+    /// When its run was taken up.
+    pub(crate) since: Moment,
+}
+
+/// What there is for the queue.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Page(Feed),
+    /// A page that needs none, or is on its way: look again.
+    Gone,
+    Nothing,
 }
 
 /// How a job ended, and for which sequences.
@@ -163,7 +167,7 @@ impl Runs {
     }
 
     /// The next batch to be listed; takes up a run that waits, if `may_take`.
-    pub(crate) fn next_listing(&self, may_take: bool) -> Option<Listing> {
+    pub(crate) fn next_listing(&self, may_take: bool, now: Moment) -> Option<Listing> {
         let mut state = lock(&self.state);
         if may_take
             && state.underway.len() < MOST_UNDERWAY
@@ -171,7 +175,7 @@ impl Runs {
         {
             state.last_id += 1;
             let id = state.last_id;
-            state.underway.insert(id, Underway::new(run));
+            state.underway.insert(id, Underway::new(run, now));
             state.end(id);
         }
         let is_full = state.backlog >= MOST_BACKLOG;
@@ -196,73 +200,68 @@ impl Runs {
     }
 
     /// The next page for the queue. `key_of` finds the key of a page in memory.
-    pub(crate) fn next_page(&self, now: Moment, key_of: impl Fn(u64) -> Option<CacheKey>) -> Option<Feed> {
+    pub(crate) fn next_page(&self, now: Moment, key_of: impl Fn(u64) -> Option<CacheKey>) -> Next {
         let mut state = lock(&self.state);
         let state = &mut *state;
-        loop {
-            if state.fed.len() >= MOST_FED {
-                return None;
-            }
-            let has_page = |run: &Underway| !run.backlog.is_empty() || !run.elsewhere.is_empty();
-            let id = state.next(state.served, has_page)?;
-            state.served = id;
-            let underway = state.underway.get_mut(&id)?;
-            let (key, hash, visits) = match underway.backlog.pop_first() {
-                Some((Reverse(visits), hash)) => {
-                    state.backlog -= 1;
-                    (key_of(hash), hash, visits)
-                }
-                None => (underway.elsewhere.pop(), 0, 0),
-            };
-            // Evicted since it was listed: it is left to its next visitor.
-            let Some(key) = key else {
-                underway.done(false);
-                state.end(id);
-                continue;
-            };
-            let rank = Rank { priority: underway.run.priority, visits };
-            let job = Job { key: key.clone(), want: underway.run.seq, rank };
-            let fed = state.fed.entry(key).or_insert_with(|| Fed { owners: Vec::new(), since: now });
-            if fed.owners.contains(&id) {
-                // It carries several tags of the run.
-                underway.done(true);
-                state.end(id);
-                continue;
-            }
-            fed.owners.push(id);
-            return Some(Feed { id, hash, job });
+        if state.fed.is_full() {
+            return Next::Nothing;
         }
+        let has_page = |run: &Underway| !run.backlog.is_empty() || !run.elsewhere.is_empty();
+        let Some(id) = state.next(state.served, has_page) else { return Next::Nothing };
+        state.served = id;
+        let Some(underway) = state.underway.get_mut(&id) else { return Next::Nothing };
+        let (key, hash, visits) = match underway.backlog.pop_first() {
+            Some((Reverse(visits), hash)) => {
+                state.backlog -= 1;
+                (key_of(hash), Some(hash), visits)
+            }
+            None => (underway.elsewhere.pop(), None, 0),
+        };
+        let Some(key) = key else {
+            // Evicted since it was listed: it is left to its next visitor.
+            underway.done(false);
+            state.end(id);
+            return Next::Gone;
+        };
+        if !state.fed.add(&key, id, now) {
+            underway.uncount();
+            state.end(id);
+            return Next::Gone;
+        }
+        let rank = Rank { priority: underway.run.priority, visits };
+        let job = Job { key, want: underway.run.seq, rank };
+        Next::Page(Feed { id, hash, job, since: underway.since })
     }
 
     /// Takes back a page that the queue had no room for.
     pub(crate) fn take_back(&self, feed: Feed) {
         let mut state = lock(&self.state);
         let state = &mut *state;
-        if let Some(fed) = state.fed.get_mut(&feed.job.key) {
-            fed.owners.retain(|owner| *owner != feed.id);
-            if fed.owners.is_empty() {
-                state.fed.remove(&feed.job.key);
-            }
-        }
+        state.fed.remove(&feed.job.key, feed.id);
         let Some(underway) = state.underway.get_mut(&feed.id) else { return };
-        if feed.hash == 0 {
-            underway.elsewhere.push(feed.job.key);
-        } else if underway.backlog.insert((Reverse(feed.job.rank.visits), feed.hash)) {
+        let Some(hash) = feed.hash else { return underway.elsewhere.push(feed.job.key) };
+        if underway.backlog.insert((Reverse(feed.job.rank.visits), hash)) {
             state.backlog += 1;
+        } else {
+            underway.uncount();
+            state.end(feed.id);
         }
     }
 
-    /// The pages that the queue has since before `until`, with what is wanted of them: a queue that is shared or
-    /// lossy may be done with them without a word.
-    pub(crate) fn fed_before(&self, until: Moment) -> Vec<Job> {
+    /// The pages that the queue has, with what is wanted of them and since when nothing was heard of them: a queue
+    /// that is shared or lossy may be done with them without a word.
+    pub(crate) fn fed(&self) -> Vec<(Job, Moment)> {
         let state = lock(&self.state);
-        let job = |(key, fed): (&CacheKey, &Fed)| {
-            let runs =
-                fed.owners.iter().filter_map(|id| state.underway.get(id)).map(|underway| &underway.run);
-            let (want, priority) = runs.map(|run| (run.seq, run.priority)).max()?;
-            Some(Job { key: key.clone(), want, rank: Rank { priority, visits: 0 } })
+        let wanted = |owners: &[u64]| {
+            let runs = owners.iter().filter_map(|id| state.underway.get(id)).map(|underway| &underway.run);
+            let (wants, priorities): (Vec<_>, Vec<_>) = runs.map(|run| (run.seq, run.priority)).unzip();
+            Some((wants.into_iter().max()?, priorities.into_iter().max()?))
         };
-        state.fed.iter().filter(|(_, fed)| fed.since <= until).filter_map(job).collect()
+        let pages = state.fed.iter().filter_map(|(key, owners, heard)| {
+            let (want, priority) = wanted(owners)?;
+            Some((Job { key: key.clone(), want, rank: Rank { priority, visits: 0 } }, heard))
+        });
+        pages.collect()
     }
 
     /// Whether the queue has pages of ours.
@@ -270,98 +269,42 @@ impl Runs {
         !lock(&self.state).fed.is_empty()
     }
 
+    /// A page is tried again later, and takes no other's place until then.
+    pub(crate) fn puts_off(&self, key: &CacheKey) {
+        lock(&self.state).fed.put_off(key);
+    }
+
     /// A job has ended. Runs that want more than it was for go on waiting.
-    pub(crate) fn done(&self, key: &CacheKey, ending: Ending) {
+    pub(crate) fn done(&self, key: &CacheKey, ending: Ending, now: Moment) {
         let (seq, is_rendered) = match ending {
             Ending::Reached(seq) => (seq, true),
             Ending::GivenUp(seq) => (seq, false),
         };
         let mut state = lock(&self.state);
         let state = &mut *state;
-        let Some(fed) = state.fed.get_mut(key) else { return };
         let mut over = Vec::new();
-        fed.owners.retain(|id| {
-            let Some(underway) = state.underway.get_mut(id) else { return false };
+        state.fed.retain(key, now, |id| {
+            let Some(underway) = state.underway.get_mut(&id) else { return false };
             if underway.run.seq > seq {
                 return true;
             }
             underway.done(is_rendered);
-            over.push(*id);
+            over.push(id);
             false
         });
-        if fed.owners.is_empty() {
-            state.fed.remove(key);
-        }
         over.into_iter().for_each(|id| state.end(id));
     }
 
-    /// A run whose pages are all done: have the caches in front told, then take the next.
-    pub(crate) fn take_over(&self) -> Option<Underway> {
-        lock(&self.state).over.pop()
+    /// A run whose pages are all done, and what keeps `idle` waiting until the caches in front are told of it.
+    pub(crate) fn take_over(&self) -> Option<(Underway, Guard)> {
+        let mut state = lock(&self.state);
+        let over = state.over.pop()?;
+        // Within the lock: another worker may find nothing left at once.
+        Some((over, self.busy.begin()))
     }
 
     /// Lets `idle` go if nothing is left. Call it when what was taken is in other hands.
     pub(crate) fn rest(&self) {
         lock(&self.state).keep_busy(&self.busy);
-    }
-
-    pub(crate) fn attach(&self) {
-        let mut state = lock(&self.state);
-        state.workers += 1;
-        state.keep_busy(&self.busy);
-    }
-
-    /// The place of the one worker that lists and feeds, if it is free.
-    pub(crate) fn become_foreman(&self) -> bool {
-        let mut state = lock(&self.state);
-        !std::mem::replace(&mut state.has_foreman, true)
-    }
-
-    /// A worker leaves; whether it was the last.
-    pub(crate) fn detach(&self, was_foreman: bool) -> bool {
-        let mut state = lock(&self.state);
-        state.workers -= 1;
-        if was_foreman {
-            state.has_foreman = false;
-        }
-        let is_last = state.workers == 0;
-        // When it is closed, what is left is told before `idle` is let go.
-        if !(is_last && state.is_closed) {
-            state.keep_busy(&self.busy);
-        }
-        drop(state);
-        // Another one may take the foreman's place.
-        self.changed.notify_waiters();
-        is_last
-    }
-
-    pub(crate) fn has_workers(&self) -> bool {
-        lock(&self.state).workers > 0
-    }
-
-    /// Takes up no more. What is left is for whoever leaves last, or for the caller when nobody works.
-    pub(crate) fn close(&self) {
-        lock(&self.state).is_closed = true;
-        self.changed.notify_waiters();
-    }
-
-    /// All that is left, begun or not.
-    pub(crate) fn take_all(&self) -> Vec<Underway> {
-        let mut state = lock(&self.state);
-        let mut all: Vec<Underway> = std::mem::take(&mut state.over);
-        all.extend(std::mem::take(&mut state.underway).into_values());
-        while let Some(run) = state.waiting.take() {
-            all.push(Underway::new(run));
-        }
-        state.fed.clear();
-        state.backlog = 0;
-        all
-    }
-
-    /// What is left, to be told while nobody works, without giving it up.
-    pub(crate) fn untold(&self) -> Vec<Run> {
-        let state = lock(&self.state);
-        let underway = state.over.iter().chain(state.underway.values()).map(|underway| &underway.run);
-        state.waiting.iter().chain(underway).cloned().collect()
     }
 }

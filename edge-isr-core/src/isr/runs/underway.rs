@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use super::waiting::Run;
+use crate::clock::Moment;
 use crate::graph::{Cursor, Members};
 use crate::isr::progress::Progress;
 use crate::isr::tell::Listed;
@@ -33,6 +34,8 @@ pub(crate) struct Found {
 #[derive(Debug)]
 pub(crate) struct Underway {
     pub(crate) run: Run,
+    /// When it was taken up.
+    pub(super) since: Moment,
     /// The URLs it came across, for caches that know no tags.
     pub(crate) listed: Listed,
     /// `None` once all pages are known.
@@ -46,10 +49,11 @@ pub(crate) struct Underway {
 }
 
 impl Underway {
-    pub(super) fn new(run: Run) -> Self {
+    pub(super) fn new(run: Run, now: Moment) -> Self {
         let at = (!run.tags.is_empty()).then_some(Place { nth: 0, after: None, is_second: false });
         Self {
             run,
+            since: now,
             listed: Listed::default(),
             at,
             backlog: BTreeSet::new(),
@@ -83,11 +87,15 @@ impl Underway {
             None if has_second && !at.is_second => Some(Place { nth: 0, after: None, is_second: true }),
             None => None,
         };
-        if self.at.is_none() {
-            let pages = self.pages;
-            self.tell(|progress| progress.pages = Some(pages));
-        }
+        self.tell_pages();
         grown
+    }
+
+    /// A page was listed twice: it carries several of the tags.
+    pub(super) fn uncount(&mut self) {
+        self.pages = self.pages.saturating_sub(1);
+        self.left = self.left.saturating_sub(1);
+        self.tell_pages();
     }
 
     /// One page is done: rendered, or left to its next visitor.
@@ -105,6 +113,22 @@ impl Underway {
     /// Whether every page is known and done.
     pub(super) fn is_over(&self) -> bool {
         self.at.is_none() && self.left == 0
+    }
+
+    /// Leaves what is not done to its next visitors.
+    pub(super) fn abandon(mut self) -> Self {
+        let left = std::mem::take(&mut self.left);
+        self.tell(|progress| progress.left += left);
+        self.at = None;
+        self.tell_pages();
+        self
+    }
+
+    /// How many there are can be told once all are known.
+    fn tell_pages(&self) {
+        if self.at.is_none() {
+            self.tell(|progress| progress.pages = Some(self.pages));
+        }
     }
 
     fn tell(&self, change: impl Fn(&mut Progress)) {

@@ -1,0 +1,89 @@
+//! The pages that the queue has of ours.
+
+use std::collections::HashMap;
+
+use crate::clock::Moment;
+use crate::model::key::CacheKey;
+
+/// The most pages that the queue has of ours at once. More would only wait there, and in no better order.
+const MOST: usize = 256;
+/// So many more may be there because they are tried again later: many that fail must not keep others out.
+const MOST_PUT_OFF: usize = 16_384;
+
+#[derive(Debug)]
+struct Page {
+    /// The runs that wait for it.
+    owners: Vec<u64>,
+    /// When something was heard of it last.
+    heard: Moment,
+    is_put_off: bool,
+}
+
+/// See the module's text.
+#[derive(Debug, Default)]
+pub(super) struct Fed {
+    pages: HashMap<CacheKey, Page>,
+    /// How many of them are tried again later.
+    put_off: usize,
+}
+
+impl Fed {
+    pub(super) fn is_empty(&self) -> bool {
+        self.pages.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.pages.len() - self.put_off >= MOST
+    }
+
+    /// Adds a page for a run; whether that run did not wait for it before.
+    pub(super) fn add(&mut self, key: &CacheKey, owner: u64, now: Moment) -> bool {
+        let new = || Page { owners: Vec::new(), heard: now, is_put_off: false };
+        let page = self.pages.entry(key.clone()).or_insert_with(new);
+        let is_new = !page.owners.contains(&owner);
+        if is_new {
+            page.owners.push(owner);
+        }
+        is_new
+    }
+
+    pub(super) fn remove(&mut self, key: &CacheKey, owner: u64) {
+        let Some(page) = self.pages.get_mut(key) else { return };
+        page.owners.retain(|other| *other != owner);
+        self.tidy(key);
+    }
+
+    pub(super) fn put_off(&mut self, key: &CacheKey) {
+        if self.put_off < MOST_PUT_OFF
+            && let Some(page) = self.pages.get_mut(key)
+            && !page.is_put_off
+        {
+            page.is_put_off = true;
+            self.put_off += 1;
+        }
+    }
+
+    /// Something was heard of a page: keeps the runs that go on waiting for it.
+    pub(super) fn retain(&mut self, key: &CacheKey, now: Moment, mut keep: impl FnMut(u64) -> bool) {
+        let Some(page) = self.pages.get_mut(key) else { return };
+        page.heard = now;
+        page.owners.retain(|owner| keep(*owner));
+        if std::mem::take(&mut page.is_put_off) {
+            self.put_off -= 1;
+        }
+        self.tidy(key);
+    }
+
+    /// Each page, with the runs that wait for it, and when something was heard of it last.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&CacheKey, &[u64], Moment)> {
+        self.pages.iter().map(|(key, page)| (key, &*page.owners, page.heard))
+    }
+
+    fn tidy(&mut self, key: &CacheKey) {
+        if self.pages.get(key).is_some_and(|page| page.owners.is_empty())
+            && let Some(page) = self.pages.remove(key)
+        {
+            self.put_off -= usize::from(page.is_put_off);
+        }
+    }
+}
