@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
+use super::Runs;
 use crate::clock::Moment;
 use crate::model::key::CacheKey;
+use crate::queue::{Job, Rank};
+use crate::sync::lock;
 
 /// The most pages that the queue has of ours at once. More would only wait there, and in no better order.
 const MOST: usize = 256;
@@ -85,5 +88,33 @@ impl Fed {
         {
             self.put_off -= usize::from(page.is_put_off);
         }
+    }
+}
+
+impl Runs {
+    /// The pages that the queue has, with what is wanted of them and since when nothing was heard of them: a queue
+    /// that is shared or lossy may be done with them without a word.
+    pub(crate) fn fed(&self) -> Vec<(Job, Moment)> {
+        let state = lock(&self.state);
+        let wanted = |owners: &[u64]| {
+            let runs = owners.iter().filter_map(|id| state.underway.get(id)).map(|underway| &underway.run);
+            let (wants, priorities): (Vec<_>, Vec<_>) = runs.map(|run| (run.seq, run.priority)).unzip();
+            Some((wants.into_iter().max()?, priorities.into_iter().max()?))
+        };
+        let pages = state.fed.iter().filter_map(|(key, owners, heard)| {
+            let (want, priority) = wanted(owners)?;
+            Some((Job { key: key.clone(), want, rank: Rank { priority, visits: 0 } }, heard))
+        });
+        pages.collect()
+    }
+
+    /// Whether the queue has pages of ours.
+    pub(crate) fn has_fed(&self) -> bool {
+        !lock(&self.state).fed.is_empty()
+    }
+
+    /// A page is tried again later, and takes no other's place until then.
+    pub(crate) fn puts_off(&self, key: &CacheKey) {
+        lock(&self.state).fed.put_off(key);
     }
 }

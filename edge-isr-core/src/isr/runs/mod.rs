@@ -248,32 +248,6 @@ impl Runs {
         }
     }
 
-    /// The pages that the queue has, with what is wanted of them and since when nothing was heard of them: a queue
-    /// that is shared or lossy may be done with them without a word.
-    pub(crate) fn fed(&self) -> Vec<(Job, Moment)> {
-        let state = lock(&self.state);
-        let wanted = |owners: &[u64]| {
-            let runs = owners.iter().filter_map(|id| state.underway.get(id)).map(|underway| &underway.run);
-            let (wants, priorities): (Vec<_>, Vec<_>) = runs.map(|run| (run.seq, run.priority)).unzip();
-            Some((wants.into_iter().max()?, priorities.into_iter().max()?))
-        };
-        let pages = state.fed.iter().filter_map(|(key, owners, heard)| {
-            let (want, priority) = wanted(owners)?;
-            Some((Job { key: key.clone(), want, rank: Rank { priority, visits: 0 } }, heard))
-        });
-        pages.collect()
-    }
-
-    /// Whether the queue has pages of ours.
-    pub(crate) fn has_fed(&self) -> bool {
-        !lock(&self.state).fed.is_empty()
-    }
-
-    /// A page is tried again later, and takes no other's place until then.
-    pub(crate) fn puts_off(&self, key: &CacheKey) {
-        lock(&self.state).fed.put_off(key);
-    }
-
     /// A job has ended. Runs that want more than it was for go on waiting.
     pub(crate) fn done(&self, key: &CacheKey, ending: Ending, now: Moment) {
         let (seq, is_rendered) = match ending {
