@@ -596,7 +596,7 @@ async fn p06_two_workers_share_the_jobs() {
 }
 
 #[tokio::test]
-async fn p06_p20_workers_that_are_killed_at_random_leave_every_page_fresh_and_none_rendered_twice() {
+async fn p20_p06_workers_that_are_killed_at_random_leave_every_page_fresh_and_none_rendered_twice() {
     const PAGES: u64 = 1_000;
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = move |below: u64| {

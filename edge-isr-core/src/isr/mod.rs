@@ -5,21 +5,19 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 
 use self::hits::Hits;
 use crate::chance::Chance;
 use crate::clock::{Clock, Moment};
 use crate::error::Result;
 use crate::graph::MemoryGraph;
-use crate::model::authority::Scheme;
-use crate::model::policy::Rules;
-use crate::model::reason::Reason;
 use crate::store::{Heads, MemoryPages, PageStore, Scopes};
 
+mod adapters;
 pub mod admit;
 mod build_id;
 mod builder;
@@ -215,87 +213,6 @@ impl Isr {
             return self.0.graph.ledger().naive_counter();
         }
         self.0.graph.ledger().applied()
-    }
-
-    // What follows is for the adapter crates.
-
-    /// The scheme of a host; `None` when the host is not accepted.
-    #[must_use]
-    #[inline]
-    pub fn scheme_of(&self, host: &str, stated: Option<Scheme>) -> Option<Scheme> {
-        self.0.hosts.scheme(host, stated)
-    }
-
-    /// Counts an outcome.
-    #[inline]
-    pub fn count(&self, reason: Reason) {
-        self.0.counters.count(reason);
-    }
-
-    /// Counts a request that was answered by another's render.
-    pub fn count_collapsed(&self) {
-        self.0.counters.collapsed();
-    }
-
-    /// Counts an outcome and tells the operator about it.
-    pub fn note(&self, reason: Reason, subject: &str, advice: &'static str) {
-        self.0.counters.count(reason);
-        self.0.notes.note(reason, subject, advice);
-    }
-
-    /// Remembers the query parameters that a policy declares.
-    pub fn declare(&self, rules: &Rules) {
-        let mut known = self.0.parameters.write().unwrap_or_else(PoisonError::into_inner);
-        if !known.contains(&rules.query) {
-            known.insert(rules.query.clone());
-        }
-    }
-
-    /// The right to run a render: at once, or after a wait for room. `None` after [`Isr::shutdown`].
-    ///
-    /// # Cancellation
-    ///
-    /// Dropping the future gives up the place in the queue.
-    pub async fn render_slot(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.0.renders).acquire_owned().await.ok()
-    }
-
-    /// Whether there is room for another render right now.
-    #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.0.renders.available_permits() > 0
-    }
-
-    /// Whether [`Isr::shutdown`] was called.
-    #[must_use]
-    pub fn is_closing(&self) -> bool {
-        self.0.renders.is_closed()
-    }
-
-    /// Counts a render.
-    pub fn count_render(&self) {
-        self.0.counters.render();
-    }
-
-    /// Resolves when renders in the air are to be dropped.
-    ///
-    /// # Cancellation
-    ///
-    /// Dropping the future changes nothing.
-    pub async fn aborted(&self) {
-        let mut aborted = self.0.aborted.subscribe();
-        // The sender lives as long as `self`.
-        let _ = aborted.wait_for(|aborted| *aborted).await;
-    }
-
-    /// The sequence a receipt's cookie vouches for; zero for none, or one that is forged, foreign or expired.
-    #[must_use]
-    pub fn owed(&self, cookie: Option<&[u8]>) -> u64 {
-        #[cfg(feature = "twins")]
-        let cookie = cookie.filter(|_| !self.lacks(crate::testing::Twin::IgnoreReceipt));
-        let snapshot = cookie.and_then(|value| self.0.signer.read(value, self.0.clock.wall()));
-        let ours = snapshot.filter(|snapshot| snapshot.incarnation == self.0.graph.ledger().incarnation());
-        ours.map_or(0, |snapshot| snapshot.seq)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::model::snapshot::{Mark, Mode};
 use crate::model::tag::TagId;
 use crate::sync::between_steps;
 use crate::sync::modelled::lock;
+#[cfg(feature = "twins")]
 use crate::testing::Twin;
 
 /// For how long [`Twin::SkipRecent`] skips.
