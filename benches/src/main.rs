@@ -6,19 +6,25 @@
 //!
 //! ```text
 //! edge-isr-bench                            everything
-//! edge-isr-bench hits|times|invalidation|memory|flood|stampede    one part
+//! edge-isr-bench burst million              these parts: hits, times, invalidation, memory, flood, stampede,
+//!                                           burst, barrage, million
 //! edge-isr-bench run <scenario> <requests>  one scenario, for valgrind: around:plain:16, axum:browser:16 …
 //! ```
 
 mod apps;
+mod barrage;
+mod burst;
 mod clock;
 mod count;
 mod flood;
 mod floor;
 mod harness;
+mod histogram;
 mod hits;
+mod hitter;
 mod invalidation;
 mod memory;
+mod million;
 mod outcome;
 mod page;
 mod report;
@@ -45,27 +51,34 @@ fn main() -> ExitCode {
     report.conclude()
 }
 
+/// What can be measured, each on its own.
+const PARTS: [(&str, fn(&mut Report) -> Outcome); 9] = [
+    ("hits", hits::measure),
+    ("times", times::measure),
+    ("invalidation", invalidation::measure),
+    ("memory", memory::measure),
+    ("flood", flood::measure),
+    ("stampede", stampede::measure),
+    ("burst", burst::measure),
+    ("barrage", barrage::measure),
+    ("million", million::measure),
+];
+
 fn dispatch(args: &[&str], report: &mut Report) -> Outcome {
+    let is_part = |arg: &&str| PARTS.iter().any(|(name, _)| name == arg);
     match args {
-        [] => {
-            hits::measure(report)?;
-            times::measure(report)?;
-            invalidation::measure(report)?;
-            memory::measure(report)?;
-            flood::measure(report)?;
-            stampede::measure(report)
+        // No name is every name.
+        parts if parts.iter().all(is_part) => {
+            let chosen = PARTS.iter().filter(|(name, _)| parts.is_empty() || parts.contains(name));
+            chosen.map(|(_, measure)| measure(report)).collect()
         }
-        ["hits"] => hits::measure(report),
-        ["times"] => times::measure(report),
-        ["invalidation"] => invalidation::measure(report),
-        ["memory"] => memory::measure(report),
-        ["flood"] => flood::measure(report),
-        ["stampede"] => stampede::measure(report),
         // Below this line: what the parts above run in a process of its own.
         ["run", scenario, requests] => run(scenario, requests),
         ["invalidate", pages] => invalidation::child_of(pages.parse()?),
         ["resident", what] => memory::child_of(what),
         ["drown", bodies] => flood::child_of(bodies),
+        ["bombard"] => barrage::child_of(),
+        ["renew", pages] => million::child_of(pages.parse()?),
         _ => Err(format!(
             "don't know what to do with {args:?}; the top of benches/src/main.rs lists what there is"
         )

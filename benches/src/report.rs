@@ -32,6 +32,12 @@ impl Report {
         self.verdict(what, &unit.write(measured), &format!("<= {}", unit.write(bar)), holds);
     }
 
+    /// A number that has to be at least so large.
+    pub(crate) fn at_least(&mut self, what: &str, measured: f64, bar: f64, unit: Unit) {
+        let holds = measured >= bar;
+        self.verdict(what, &unit.write(measured), &format!(">= {}", unit.write(bar)), holds);
+    }
+
     /// A number that has to be one value.
     pub(crate) fn exactly(&mut self, what: &str, measured: u64, bar: u64) {
         self.verdict(what, &measured.to_string(), &format!("= {bar}"), measured == bar);

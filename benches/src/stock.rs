@@ -1,17 +1,20 @@
 //! Many pages, stored as an application stores them: each is asked for once through the layer around a router.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::routing::get;
 use bytes::Bytes;
-use edge_isr_axum::{Isr, IsrContext, IsrLayer, Limits, Policy, Tag};
+use edge_isr_axum::{App, Isr, IsrContext, IsrExt, IsrLayer, Limits, Policy, Tag};
 use http::Request;
 use http::header::{CONTENT_LANGUAGE, CONTENT_TYPE, HOST, VARY};
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -34,10 +37,11 @@ pub(crate) struct Stock {
 impl Stock {
     /// With room for so many bytes of pages.
     pub(crate) fn new(store_bytes: u64) -> Outcome<Self> {
-        let mut limits = Limits::default();
-        limits.store_bytes = store_bytes;
-        // Bounded by half of the store then, so that a million pages are all in the index.
-        limits.index_bytes = store_bytes;
+        Self::with(room_for(store_bytes))
+    }
+
+    /// Within these limits.
+    pub(crate) fn with(limits: Limits) -> Outcome<Self> {
         let isr = Isr::builder().limits(limits).build()?;
         Ok(Self { isr, runtime: tokio::runtime::Builder::new_current_thread().enable_time().build()? })
     }
@@ -65,6 +69,27 @@ impl Stock {
             Ok(())
         })
     }
+}
+
+/// Has a worker run, and counted as one from now on.
+pub(crate) async fn hire(isr: &Isr, app: App) -> JoinHandle<()> {
+    let mut worker = isr.worker(app);
+    // It counts once it is polled.
+    poll_fn(|cx| {
+        let _ = worker.as_mut().poll(cx);
+        Poll::Ready(())
+    })
+    .await;
+    tokio::spawn(worker)
+}
+
+/// Limits for so many bytes of pages.
+pub(crate) fn room_for(store_bytes: u64) -> Limits {
+    let mut limits = Limits::default();
+    limits.store_bytes = store_bytes;
+    // Bounded by half of the store then, so that a million pages are all in the index.
+    limits.index_bytes = store_bytes;
+    limits
 }
 
 async fn render(
