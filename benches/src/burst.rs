@@ -92,7 +92,7 @@ fn millis(time: Duration) -> f64 {
 
 const fn is_visited(page: u32) -> bool {
     // Ten of each tag.
-    page / TAGS % 10 == 0
+    (page / TAGS).is_multiple_of(10)
 }
 
 /// What was seen of a burst.

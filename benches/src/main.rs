@@ -51,8 +51,10 @@ fn main() -> ExitCode {
     report.conclude()
 }
 
+type Measure = fn(&mut Report) -> Outcome;
+
 /// What can be measured, each on its own.
-const PARTS: [(&str, fn(&mut Report) -> Outcome); 9] = [
+const PARTS: [(&str, Measure); 9] = [
     ("hits", hits::measure),
     ("times", times::measure),
     ("invalidation", invalidation::measure),
@@ -69,8 +71,8 @@ fn dispatch(args: &[&str], report: &mut Report) -> Outcome {
     match args {
         // No name is every name.
         parts if parts.iter().all(is_part) => {
-            let chosen = PARTS.iter().filter(|(name, _)| parts.is_empty() || parts.contains(name));
-            chosen.map(|(_, measure)| measure(report)).collect()
+            let mut chosen = PARTS.iter().filter(|(name, _)| parts.is_empty() || parts.contains(name));
+            chosen.try_for_each(|(_, measure)| measure(report))
         }
         // Below this line: what the parts above run in a process of its own.
         ["run", scenario, requests] => run(scenario, requests),

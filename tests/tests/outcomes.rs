@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use edge_isr_axum::prelude::*;
-use edge_isr_axum::{BuildId, Error, Limits, Mode, Reason, Result, async_trait};
+use edge_isr_axum::{BuildId, Error, Mode, Reason, Result, async_trait};
 use edge_isr_core::clock::Moment;
 use edge_isr_core::model::key::CacheKey;
 use edge_isr_core::model::page::Page;
@@ -131,7 +131,7 @@ async fn p35_a_store_that_fails_or_hangs_is_named_and_costs_a_render() {
 
 #[tokio::test]
 async fn p15_p35_a_queue_that_is_full_is_named_and_leaves_pages_to_their_next_visitors() {
-    let mut limits = Limits::default();
+    let mut limits = prompt();
     limits.jobs = 1;
     let story = Story::with(Position::Around, lasting(), |builder| builder.limits(limits));
     story.page.tags([tag("list", 1)]);

@@ -239,7 +239,7 @@ impl Builder {
             receipts: Receipts::new(limits.receipts, Arc::clone(&signer)),
             signer,
             jobs: Jobs::new(self.queue, limits.jobs),
-            runs: Runs::new(Arc::clone(&busy)),
+            runs: Runs::new(limits.window(), Arc::clone(&busy)),
             aborted: tokio::sync::watch::Sender::new(false),
             counters: Counters::new(),
             notes: Notes::default(),

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::Isr;
 use super::runs::{Ending, Found, Next, Underway};
 use super::tell::{Listed, Telling};
+use crate::clock::Moment;
 use crate::model::key::CacheKey;
 use crate::model::page::Page;
 use crate::model::reason::Reason;
@@ -52,9 +53,10 @@ impl Foreman {
         let inner = &isr.0;
         let now = Instant::now();
         let may_take = now >= self.may_take;
-        let takes = may_take && inner.runs.can_take();
-        let Some(listing) = inner.runs.next_listing(may_take, inner.clock.now()) else { return takes };
-        if takes && !inner.runs.can_take() {
+        let at = inner.clock.now();
+        let takes = may_take && inner.runs.can_take(at);
+        let Some(listing) = inner.runs.next_listing(may_take, at) else { return takes };
+        if takes && !inner.runs.can_take(at) {
             self.may_take = now + PAUSE;
         }
         let members = isr.members(&listing.tag, listing.place.after, BATCH);
@@ -108,7 +110,6 @@ impl Foreman {
 /// Gives some pages to the queue while it takes them.
 async fn feed(isr: &Isr) -> bool {
     let inner = &isr.0;
-    let limits = &inner.limits;
     // So many at a time, whatever becomes of them: a queue may be slow, and renders are to be begun meanwhile.
     for nth in 0..BATCH {
         let now = inner.clock.now();
@@ -118,10 +119,7 @@ async fn feed(isr: &Isr) -> bool {
             Next::Gone => continue,
             Next::Nothing => return nth > 0,
         };
-        // What waited for its turn has been quiet for so long already.
-        let age = now.since(feed.since);
-        let left = |time: Duration| time.saturating_sub(age);
-        let window = Window { quiet: left(limits.quiet), most: left(limits.quiet_at_most) };
+        let window = isr.window_of(&feed.job.key, Some(feed.since));
         if isr.push_job(feed.job.clone(), window, now).await == Pushed::Full {
             // Nothing is lost: the run has the page until there is room for it.
             inner.runs.take_back(feed);
@@ -189,6 +187,20 @@ impl Isr {
     pub(super) fn job_ended(&self, key: &CacheKey, ending: Ending) {
         self.0.runs.done(key, ending, self.0.clock.now());
         self.tell_over();
+    }
+
+    /// How long a page has to wait for the end of its burst: it was last marked not long ago. `since` is when the
+    /// first of those who wait for it came; nobody waits where that is not known.
+    pub(super) fn window_of(&self, key: &CacheKey, since: Option<Moment>) -> Window {
+        let inner = &self.0;
+        let (now, window) = (inner.clock.now(), inner.limits.window());
+        let Some(since) = since.filter(|_| !window.quiet.is_zero()) else { return Window::default() };
+        let last = inner.pages.peek(key).and_then(|page| {
+            let scope = page.scope().ids(inner.build.as_deref());
+            inner.graph.ledger().last_marked(page.ids().chain(scope.iter().copied()))
+        });
+        let quiet = last.map_or(Duration::ZERO, |last| window.quiet.saturating_sub(now.since(last)));
+        Window { quiet, most: window.most.saturating_sub(now.since(since)) }
     }
 
     fn is_new_enough(&self, page: &Page, want: u64) -> bool {

@@ -28,14 +28,15 @@ impl Isr {
         #[cfg(feature = "twins")]
         let ids = self.delete_listed(&tags).unwrap_or(ids);
         let ledger = inner.graph.ledger();
-        let seq = ledger.mark(&ids, mode, inner.clock.now());
+        let now = inner.clock.now();
+        let seq = ledger.mark(&ids, mode, now);
         let snapshot = Snapshot { incarnation: ledger.incarnation(), seq };
         let urls = match &*tags {
             [tag] => inner.graph.with_index(|index| index.count(tag)),
             _ => None,
         };
         let own = Arc::new(Watched::new(inner.outboxes.iter().map(|outbox| outbox.name())));
-        let run = Run { tags: tags.into(), seq, mode, priority, watched: vec![own] };
+        let run = Run { tags: tags.into(), seq, mode, priority, first: now, last: now, watched: vec![own] };
         // Before anything is waited for: who asked may hang up, and the rest is done all the same.
         let shared = self.hand_over(run.clone());
         let is_worked = shared.is_some();

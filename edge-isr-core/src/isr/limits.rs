@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::error::ConfigError;
 use crate::model::rate::Rate;
+use crate::queue::Window;
 
 /// The longest of all times.
 const MOST_TIME: Duration = Duration::from_secs(24 * 3600);
@@ -146,6 +147,11 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// How long a burst of edits lasts.
+    pub(crate) const fn window(&self) -> Window {
+        Window { quiet: self.quiet, most: self.quiet_at_most }
+    }
+
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let counts: [(&'static str, u64); 15] = [
             ("limits.store_bytes", self.store_bytes),

@@ -131,7 +131,7 @@ impl Worker {
         };
         let next = now + rate.map_or(tick, |rate| rate.min(tick));
         match &self.foreman {
-            Some(foreman) if runs.can_take() => next.min(foreman.may_take().max(now)),
+            Some(foreman) if runs.can_take(self.isr.0.clock.now()) => next.min(foreman.may_take().max(now)),
             _ => next,
         }
     }
@@ -188,6 +188,14 @@ impl Worker {
                 self.ended(taken, want, Ending::GivenUp(want)).await;
                 return false;
             }
+        }
+        let left = isr.window_of(&key, isr.0.runs.wanted_since(&key));
+        let wait = left.quiet.min(left.most);
+        if !wait.is_zero() {
+            // Invalidated again since the queue was given it: its burst is not over.
+            isr.0.runs.puts_off(&key);
+            taken.release(isr.0.clock.now().after(wait)).await;
+            return true;
         }
         if taken.attempts >= limits.job_attempts {
             // Its lease ran out each time: it takes its workers with it.

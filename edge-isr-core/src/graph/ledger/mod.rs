@@ -174,6 +174,12 @@ impl Ledger {
         Marks { incarnation: self.incarnation, latest: latest.max(floor) }
     }
 
+    /// When one of these tags was marked last, as far as it is remembered. Nothing about freshness follows from it.
+    #[must_use]
+    pub fn last_marked(&self, ids: impl IntoIterator<Item = TagId>) -> Option<Moment> {
+        ids.into_iter().filter_map(|id| lock(self.shard(id)).get(&id.0).map(|entry| entry.at)).max()
+    }
+
     fn floor(&self) -> Mark {
         Mark { soft: self.floor_soft.load(Acquire), hard: self.floor_hard.load(Acquire) }
     }

@@ -108,6 +108,13 @@ impl Runs {
         pages.collect()
     }
 
+    /// Since when a page that the queue has is to be rendered.
+    pub(crate) fn wanted_since(&self, key: &CacheKey) -> Option<Moment> {
+        let state = lock(&self.state);
+        let owners = &state.fed.pages.get(key)?.owners;
+        owners.iter().filter_map(|id| state.underway.get(id)).map(|underway| underway.run.first).min()
+    }
+
     /// Whether the queue has pages of ours.
     pub(crate) fn has_fed(&self) -> bool {
         !lock(&self.state).fed.is_empty()

@@ -16,7 +16,7 @@ use crate::clock::Moment;
 use crate::graph::Members;
 use crate::model::key::CacheKey;
 use crate::model::tag::Tag;
-use crate::queue::{Job, Rank};
+use crate::queue::{Job, Rank, Window};
 use crate::sync::{Mutex, lock};
 
 mod crew;
@@ -54,6 +54,8 @@ struct State {
 /// See the module's text.
 #[derive(Debug)]
 pub(crate) struct Runs {
+    /// How long a burst lasts.
+    window: Window,
     state: Mutex<State>,
     changed: Notify,
     busy: Arc<Busy>,
@@ -75,7 +77,7 @@ pub(crate) struct Feed {
     /// `None` for a page that is not in memory.
     hash: Option<u64>,
     pub(crate) job: Job,
-    /// When its run was taken up.
+    /// Since when it is to be rendered.
     pub(crate) since: Moment,
 }
 
@@ -129,8 +131,8 @@ impl State {
 }
 
 impl Runs {
-    pub(crate) fn new(busy: Arc<Busy>) -> Self {
-        Self { state: Mutex::default(), changed: Notify::new(), busy }
+    pub(crate) fn new(window: Window, busy: Arc<Busy>) -> Self {
+        Self { window, state: Mutex::default(), changed: Notify::new(), busy }
     }
 
     /// Resolves when there may be more to do; register it before you look.
@@ -160,10 +162,10 @@ impl Runs {
         lock(&self.state).is_empty()
     }
 
-    /// Whether a run waits that there is room for.
-    pub(crate) fn can_take(&self) -> bool {
-        let state = lock(&self.state);
-        !state.waiting.is_empty() && state.underway.len() < MOST_UNDERWAY
+    /// Whether a run waits whose burst is over, and there is room for it.
+    pub(crate) fn can_take(&self, now: Moment) -> bool {
+        let mut state = lock(&self.state);
+        state.underway.len() < MOST_UNDERWAY && state.waiting.has_due(self.window, now)
     }
 
     /// The next batch to be listed; takes up a run that waits, if `may_take`.
@@ -171,7 +173,7 @@ impl Runs {
         let mut state = lock(&self.state);
         if may_take
             && state.underway.len() < MOST_UNDERWAY
-            && let Some(run) = state.waiting.take()
+            && let Some(run) = state.waiting.take_due(self.window, now)
         {
             state.last_id += 1;
             let id = state.last_id;
@@ -206,7 +208,9 @@ impl Runs {
         if state.fed.is_full() {
             return Next::Nothing;
         }
-        let has_page = |run: &Underway| !run.backlog.is_empty() || !run.elsewhere.is_empty();
+        // With no room to list the rest, what is known goes first.
+        let is_full = state.backlog >= MOST_BACKLOG;
+        let has_page = |run: &Underway| run.has_page() && (is_full || run.is_in_order(now));
         let Some(id) = state.next(state.served, has_page) else { return Next::Nothing };
         state.served = id;
         let Some(underway) = state.underway.get_mut(&id) else { return Next::Nothing };
@@ -230,7 +234,7 @@ impl Runs {
         }
         let rank = Rank { priority: underway.run.priority, visits };
         let job = Job { key, want: underway.run.seq, rank };
-        Next::Page(Feed { id, hash, job, since: underway.since })
+        Next::Page(Feed { id, hash, job, since: underway.run.first })
     }
 
     /// Takes back a page that the queue had no room for.

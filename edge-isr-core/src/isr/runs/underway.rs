@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::waiting::Run;
 use crate::clock::Moment;
@@ -10,6 +11,9 @@ use crate::isr::progress::Progress;
 use crate::isr::tell::Listed;
 use crate::model::key::CacheKey;
 use crate::model::tag::Tag;
+
+/// How long the first page waits for the listing of the others. A million take about two seconds.
+const LONGEST_LISTING: Duration = Duration::from_secs(30);
 
 /// Where the listing of a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +39,7 @@ pub(crate) struct Found {
 pub(crate) struct Underway {
     pub(crate) run: Run,
     /// When it was taken up.
-    pub(super) since: Moment,
+    since: Moment,
     /// The URLs it came across, for caches that know no tags.
     pub(crate) listed: Listed,
     /// `None` once all pages are known.
@@ -67,6 +71,17 @@ impl Underway {
     pub(super) fn place(&self) -> Option<(&Tag, Place)> {
         let at = self.at?;
         Some((self.run.tags.get(at.nth)?, at))
+    }
+
+    /// Whether it has pages for the queue.
+    pub(super) fn has_page(&self) -> bool {
+        !self.backlog.is_empty() || !self.elsewhere.is_empty()
+    }
+
+    /// Whether its most visited pages are known by now, since all those in memory are. A list without end is not
+    /// waited for.
+    pub(super) fn is_in_order(&self, now: Moment) -> bool {
+        self.at.is_none_or(|at| at.is_second) || now.since(self.since) >= LONGEST_LISTING
     }
 
     /// Takes in a batch; how many pages the backlog grew by.

@@ -1,13 +1,14 @@
 //! Invalidations that no worker has taken up yet. Those of the same tags are one.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use crate::clock::Moment;
 use crate::isr::progress::Watched;
 use crate::model::implicit;
 use crate::model::snapshot::Mode;
 use crate::model::tag::Tag;
-use crate::queue::Priority;
+use crate::queue::{Priority, Window};
 
 /// The most invalidations that wait for a worker; beyond it they collapse into one of everything.
 pub(super) const MOST_WAITING: usize = 4_096;
@@ -22,15 +23,25 @@ pub(crate) struct Run {
     pub(crate) seq: u64,
     pub(crate) mode: Mode,
     pub(crate) priority: Priority,
+    /// When it was asked for, the first time and the last.
+    pub(crate) first: Moment,
+    pub(crate) last: Moment,
     /// Where its receipts look. Those of merged runs are one; there are more where all became one.
     pub(crate) watched: Vec<Arc<Watched>>,
 }
 
 impl Run {
+    /// From when on its burst is over: it was not asked for again for a while, or has waited for that for long enough.
+    fn due(&self, window: Window) -> Moment {
+        self.last.after(window.quiet).min(self.first.after(window.most))
+    }
+
     /// Does the other's work too: never for less than its sequence, never softer or later, and for its receipts.
     fn absorb(&mut self, other: Self) {
         self.seq = self.seq.max(other.seq);
         self.priority = self.priority.max(other.priority);
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
         if other.mode == Mode::Hard {
             self.mode = Mode::Hard;
         }
@@ -41,8 +52,11 @@ impl Run {
 
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    order: VecDeque<Name>,
+    /// By when they are looked at next: at once, and then when they would be due if nothing more came. So one that
+    /// is asked for again and again costs no more than one that is not.
+    order: BTreeMap<(Moment, u64), Name>,
     runs: HashMap<Name, Run>,
+    last_id: u64,
 }
 
 impl Waiting {
@@ -69,13 +83,36 @@ impl Waiting {
             run.tags = [implicit::all()].into();
             name = (Arc::clone(&run.tags), run.mode);
         }
-        self.order.push_back(name.clone());
+        self.last_id += 1;
+        self.order.insert((run.first, self.last_id), name.clone());
         self.runs.insert(name, run);
         watched
     }
 
+    /// Whether there is a run whose burst is over.
+    pub(super) fn has_due(&mut self, window: Window, now: Moment) -> bool {
+        while let Some(entry) = self.order.first_entry().filter(|entry| entry.key().0 <= now) {
+            let Some(due) = self.runs.get(entry.get()).map(|run| run.due(window)) else {
+                entry.remove();
+                continue;
+            };
+            if due <= now {
+                return true;
+            }
+            let ((_, id), name) = entry.remove_entry();
+            self.order.insert((due, id), name);
+        }
+        false
+    }
+
+    /// The first run whose burst is over.
+    pub(super) fn take_due(&mut self, window: Window, now: Moment) -> Option<Run> {
+        if self.has_due(window, now) { self.take() } else { None }
+    }
+
+    /// Any run.
     pub(super) fn take(&mut self) -> Option<Run> {
-        let name = self.order.pop_front()?;
+        let (_, name) = self.order.pop_first()?;
         self.runs.remove(&name)
     }
 
@@ -86,11 +123,14 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn run(name: &str, mode: Mode, seq: u64) -> Run {
         let watched = vec![Arc::default()];
-        Run { tags: [Tag::named(name)].into(), seq, mode, priority: Priority::Normal, watched }
+        let (priority, at) = (Priority::Normal, Moment::default());
+        Run { tags: [Tag::named(name)].into(), seq, mode, priority, first: at, last: at, watched }
     }
 
     #[test]
@@ -106,6 +146,30 @@ mod tests {
         assert_eq!((soft.mode, soft.seq, soft.priority), (Mode::Soft, 3, Priority::High));
         assert_eq!((hard.mode, hard.seq, soft.watched.len()), (Mode::Hard, 2, 1));
         assert!(waiting.take().is_none() && waiting.is_empty());
+    }
+
+    #[test]
+    fn p06_a_run_is_taken_once_it_is_quiet_and_after_the_longest_wait_in_any_case() {
+        let at = |millis| Moment::default().after(Duration::from_millis(millis));
+        let window = Window { quiet: Duration::from_millis(200), most: Duration::from_millis(1_000) };
+        let asked =
+            |name: &str, millis| Run { first: at(millis), last: at(millis), ..run(name, Mode::Soft, 1) };
+        let mut waiting = Waiting::default();
+        waiting.push(asked("quiet", 50));
+        for millis in (0..5_000).step_by(100) {
+            waiting.push(asked("steady", millis));
+            let taken = waiting.take_due(window, at(millis)).map(|run| (run.tags[0].to_string(), run.first));
+            let expected = match millis {
+                300 => Some(("quiet".to_owned(), at(50))),
+                _ if millis % 1_100 == 1_000 => Some(("steady".to_owned(), at(millis - 1_000))),
+                _ => None,
+            };
+            assert_eq!(taken, expected, "{millis}");
+        }
+        assert!(!waiting.has_due(window, at(4_999)) && waiting.has_due(window, at(5_100)));
+        let mut prompt = Waiting::default();
+        prompt.push(asked("quiet", 50));
+        assert!(prompt.take_due(Window::default(), at(50)).is_some(), "no window is over at once");
     }
 
     #[test]
