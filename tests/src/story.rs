@@ -80,6 +80,17 @@ impl Story {
         receipt.expect("nothing is unreachable in memory")
     }
 
+    /// Lets both times go on, the manual clock's and the timers', in steps of so long. For a runtime whose time is
+    /// paused.
+    pub async fn pass(&self, time: Duration, step: Duration) {
+        let mut passed = Duration::ZERO;
+        while passed < time {
+            self.clock.advance(step);
+            tokio::time::sleep(step).await;
+            passed += step;
+        }
+    }
+
     /// A worker that is at work.
     pub async fn worker(&self) -> JoinHandle<()> {
         tokio::spawn(begun(self.isr.worker(self.site.clone())).await)

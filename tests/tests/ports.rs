@@ -273,7 +273,7 @@ async fn p06_p15_a_page_that_always_fails_ends_whatever_the_queue_says_about_it(
 }
 
 #[tokio::test(start_paused = true)]
-async fn p06_p20_with_a_queue_of_its_own_a_worker_that_is_killed_gives_back_what_it_took() {
+async fn p20_with_a_queue_of_its_own_a_worker_that_is_killed_gives_back_what_it_took() {
     const PAGES: u64 = 30;
     let queue = Arc::new(MemoryQueue::new(100));
     let shared = Arc::clone(&queue);
@@ -403,7 +403,7 @@ impl PageStore for Tier {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p04_p15_whatever_the_page_store_does_no_request_fails_and_nothing_false_is_served() {
+async fn p34_p15_whatever_the_page_store_does_no_request_fails_and_nothing_false_is_served() {
     let ways = [
         (Tier::Errs, Reason::StoreUnavailable),
         (Tier::Hangs, Reason::StoreUnavailable),
