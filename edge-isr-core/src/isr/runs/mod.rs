@@ -21,15 +21,16 @@ use crate::sync::{Mutex, lock};
 
 mod crew;
 mod fed;
+#[cfg(test)]
+mod tests;
 mod underway;
 mod waiting;
 
 pub(crate) use underway::{Found, Place, Underway};
 pub(crate) use waiting::Run;
 
-/// The most runs that are under way at once. Those beyond it are merged and wait, and their pages do not know meanwhile
-/// that they were edited again: it is more than a burst of edits has within the longest wait for quiet.
-const MOST_UNDERWAY: usize = 2_048;
+/// The most runs that are under way at once.
+const MOST_UNDERWAY: usize = 256;
 /// From how many pages in all backlogs on only runs without a backlog list further.
 const MOST_BACKLOG: usize = 1 << 20;
 

@@ -1,0 +1,307 @@
+//! Whatever the foreman, the queue and the workers do, and wherever they are killed: every page of every run ends done,
+//! and nothing is left behind.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::graph::Cursor;
+use crate::isr::test_engine::Engine;
+use crate::model::snapshot::Mode;
+use crate::queue::Priority;
+
+const PAGES: usize = 6;
+const TAGS: usize = 3;
+const NOW: Moment = Moment::from_nanos(1);
+
+/// What may happen, in any order.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// One tag, or two at once.
+    Invalidate(usize, Option<usize>),
+    List,
+    Feed(Fate),
+    /// What was fed long ago is pushed again.
+    PushAgain,
+    /// The nth job of the queue, and what becomes of it.
+    Work(usize, Fate),
+    Evict(usize),
+    /// The worker that lists and feeds is killed, and another comes.
+    Kill,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Done,
+    /// No room; a render that fails for good.
+    Refused,
+    /// Whoever does it is killed before they say so.
+    Killed,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let fate = prop_oneof![4 => Just(Fate::Done), 1 => Just(Fate::Refused), 1 => Just(Fate::Killed)];
+    let step = prop_oneof![
+        3 => (0..TAGS, proptest::option::of(0..TAGS)).prop_map(|(one, two)| Step::Invalidate(one, two)),
+        4 => Just(Step::List),
+        6 => fate.clone().prop_map(Step::Feed),
+        1 => Just(Step::PushAgain),
+        5 => (0..PAGES, fate).prop_map(|(nth, fate)| Step::Work(nth, fate)),
+        1 => (0..PAGES).prop_map(Step::Evict),
+        1 => Just(Step::Kill),
+    ];
+    proptest::collection::vec(step, 0..200)
+}
+
+/// A page that carries these tags. `None` once it is evicted.
+struct Page {
+    key: CacheKey,
+    tags: BTreeSet<usize>,
+    rendered: Option<u64>,
+    /// The render that was to reach this failed for good.
+    given_up: u64,
+}
+
+struct Model {
+    runs: Runs,
+    busy: Arc<Busy>,
+    seq: u64,
+    marks: [u64; TAGS],
+    pages: Vec<Page>,
+    /// What each page must reach.
+    queue: BTreeMap<usize, u64>,
+    watched: Vec<Arc<Watched>>,
+}
+
+impl Model {
+    fn new() -> Self {
+        let engine = Engine::new();
+        let page = |n: usize| Page {
+            key: engine.key(&format!("/{n}")),
+            // Each set of tags once, and the first page twice.
+            tags: (0..TAGS).filter(|tag| (n + 1) >> tag & 1 == 1).collect(),
+            rendered: Some(0),
+            given_up: 0,
+        };
+        let busy = Arc::<Busy>::default();
+        let model = Self {
+            runs: Runs::new(Window::default(), Arc::clone(&busy)),
+            busy,
+            seq: 0,
+            marks: [0; TAGS],
+            pages: (0..PAGES).map(page).collect(),
+            queue: BTreeMap::new(),
+            watched: Vec::new(),
+        };
+        model.runs.attach();
+        assert!(model.runs.become_foreman());
+        model
+    }
+
+    fn mark_of(&self, page: &Page) -> u64 {
+        page.tags.iter().map(|tag| self.marks[*tag]).max().unwrap_or(0)
+    }
+
+    /// As the foreman looks at a page: whether it has to be rendered for this.
+    fn needs(&self, page: &Page, want: u64) -> bool {
+        page.rendered.is_some_and(|seq| seq < want && seq < self.mark_of(page))
+    }
+
+    fn number(&self, key: &CacheKey) -> usize {
+        self.pages.iter().position(|page| page.key == *key).unwrap()
+    }
+
+    fn push(&mut self, job: &Job) {
+        let want = self.queue.entry(self.number(&job.key)).or_default();
+        *want = job.want.max(*want);
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Invalidate(one, two) => {
+                self.seq += 1;
+                let tags: BTreeSet<usize> = [one].into_iter().chain(two).collect();
+                tags.iter().for_each(|tag| self.marks[*tag] = self.seq);
+                let tags: Vec<Tag> = tags.iter().map(|tag| Tag::named(&tag.to_string())).collect();
+                let watched: Arc<Watched> = Arc::default();
+                let run = Run {
+                    tags: tags.into(),
+                    seq: self.seq,
+                    mode: Mode::Soft,
+                    priority: Priority::Normal,
+                    first: NOW,
+                    last: NOW,
+                    watched: vec![watched],
+                };
+                self.watched.push(self.runs.push(run).unwrap());
+            }
+            Step::List => self.list(),
+            Step::Feed(fate) => self.feed(fate),
+            Step::PushAgain => self.push_again(),
+            Step::Work(nth, fate) => self.work(nth, fate),
+            Step::Evict(n) => self.pages[n].rendered = None,
+            Step::Kill => {
+                self.runs.attach();
+                assert!(!self.runs.detach(true) && self.runs.become_foreman());
+            }
+        }
+        while self.runs.take_over().is_some() {}
+        self.runs.rest();
+    }
+
+    fn list(&mut self) {
+        let Some(listing) = self.runs.next_listing(true, NOW) else { return };
+        let tag: usize = listing.tag.as_str().parse().unwrap();
+        // Two at a time, so that a listing takes several steps.
+        let from = listing.place.after.map_or(0, |cursor| cursor.0 as usize);
+        let all: Vec<&Page> = self.pages.iter().filter(|page| page.tags.contains(&tag)).collect();
+        let batch = || all.iter().skip(from).take(2);
+        let found = batch().filter(|page| self.needs(page, listing.want));
+        let found =
+            Found { in_memory: found.map(|page| (0, page.key.hash())).collect(), elsewhere: Vec::new() };
+        let next = (from + 2 < all.len()).then(|| Cursor(from as u64 + 2));
+        let keys = batch().map(|page| page.key.clone()).collect();
+        self.runs.list(&listing, &Members { keys, next, is_complete: true }, found, true, false);
+    }
+
+    fn feed(&mut self, fate: Fate) {
+        let pages = &self.pages;
+        let key_of = |hash| {
+            let page = pages.iter().find(|page| page.key.hash() == hash && page.rendered.is_some());
+            page.map(|page| page.key.clone())
+        };
+        let Next::Page(feed) = self.runs.next_page(NOW, key_of) else { return };
+        match fate {
+            Fate::Done => self.push(&feed.job),
+            Fate::Refused => self.runs.take_back(feed),
+            Fate::Killed => {}
+        }
+    }
+
+    fn push_again(&mut self) {
+        for (job, _) in self.runs.fed() {
+            let page = &self.pages[self.number(&job.key)];
+            if page.rendered.is_none() {
+                self.runs.done(&job.key, Ending::GivenUp(job.want), NOW);
+            } else if self.needs(page, job.want) {
+                self.push(&job);
+            } else {
+                self.runs.done(&job.key, Ending::Reached(job.want), NOW);
+            }
+        }
+    }
+
+    fn work(&mut self, nth: usize, fate: Fate) {
+        let Some((&n, &want)) = self.queue.iter().nth(nth) else { return };
+        let key = self.pages[n].key.clone();
+        let ending = match (self.pages[n].rendered, fate) {
+            (None, _) => Ending::GivenUp(want),
+            (Some(_), Fate::Refused) => {
+                self.pages[n].given_up = want;
+                Ending::GivenUp(want)
+            }
+            (Some(_), Fate::Done | Fate::Killed) => {
+                self.pages[n].rendered = Some(self.seq);
+                Ending::Reached(self.seq)
+            }
+        };
+        if fate == Fate::Killed {
+            // It is rendered, and the queue may know it or not.
+            if n.is_multiple_of(2) {
+                self.queue.remove(&n);
+            }
+            return;
+        }
+        self.queue.remove(&n);
+        self.runs.done(&key, ending, NOW);
+    }
+
+    /// The books agree.
+    fn check(&self) {
+        let state = lock(&self.runs.state);
+        let backlog: usize = state.underway.values().map(|run| run.backlog.len()).sum();
+        assert_eq!(state.backlog, backlog);
+        for (id, run) in &state.underway {
+            let fed = state.fed.iter().filter(|(_, owners, _)| owners.contains(id)).count();
+            assert_eq!(run.left, run.backlog.len() + run.elsewhere.len() + fed, "{run:?}");
+            assert!(!run.is_over(), "one that is over is told: {run:?}");
+        }
+        assert!(state.fed.iter().all(|(_, owners, _)| !owners.is_empty()));
+        assert!(state.over.is_empty());
+        assert_eq!(self.busy.is_busy(), !state.is_empty());
+    }
+
+    /// Lets everybody work until nothing is left.
+    fn end(&mut self) {
+        for _ in 0..10_000 {
+            if self.runs.is_empty() {
+                break;
+            }
+            for step in [Step::List, Step::Feed(Fate::Done), Step::PushAgain, Step::Work(0, Fate::Done)] {
+                self.step(step);
+                self.check();
+            }
+        }
+        assert!(self.runs.is_empty() && !self.runs.has_fed() && !self.busy.is_busy());
+        for page in &self.pages {
+            let is_left = page.given_up >= self.mark_of(page);
+            assert!(is_left || !self.needs(page, u64::MAX), "{:?} was lost", page.key);
+        }
+        for watched in &self.watched {
+            let now = watched.now();
+            assert_eq!(now.pages, Some(now.rendered + now.left), "{now:?}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn p20_p06_nothing_is_lost_and_nothing_is_left_behind_wherever_who_works_is_killed(steps in steps()) {
+        let mut model = Model::new();
+        for step in steps {
+            model.step(step);
+            model.check();
+        }
+        model.end();
+    }
+}
+
+#[test]
+fn p15_pages_that_are_put_off_take_no_others_place_and_are_counted_once() {
+    let engine = Engine::new();
+    let mut fed = fed::Fed::default();
+    let keys: Vec<CacheKey> = (0..300).map(|n| engine.key(&format!("/{n}"))).collect();
+    for key in &keys[..256] {
+        assert!(!fed.is_full() && fed.add(key, 1, NOW) && !fed.add(key, 1, NOW));
+    }
+    assert!(fed.is_full());
+    for _ in 0..2 {
+        fed.put_off(&keys[0]);
+    }
+    assert!(!fed.is_full() && fed.add(&keys[256], 1, NOW) && fed.is_full());
+    fed.retain(&keys[0], NOW, |_| true);
+    assert!(fed.is_full(), "something was heard of it");
+    fed.put_off(&keys[1]);
+    fed.remove(&keys[1], 1);
+    assert!(fed.is_full(), "and gone it counts for nothing");
+    keys.iter().for_each(|key| fed.retain(key, NOW, |_| false));
+    assert!(fed.is_empty() && !fed.is_full());
+}
+
+#[test]
+fn p21_what_is_given_up_at_a_shutdown_is_counted_as_left() {
+    let mut model = Model::new();
+    for step in [Step::Invalidate(0, None), Step::List, Step::Feed(Fate::Done), Step::Invalidate(1, None)] {
+        model.step(step);
+    }
+    let mut all = model.runs.take_all();
+    all.sort_by_key(|run| Reverse(run.run.seq));
+    assert_eq!(all.len(), 2);
+    assert!(model.runs.is_empty() && !model.runs.has_fed());
+    let now: Vec<_> = model.watched.iter().map(|watched| watched.now()).collect();
+    assert_eq!((now[0].pages, now[0].rendered, now[0].left), (Some(2), 0, 2));
+    assert_eq!((now[1].pages, now[1].left), (Some(0), 0));
+}
