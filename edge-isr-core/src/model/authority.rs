@@ -111,7 +111,8 @@ pub fn normalize(text: &str, scheme: Scheme) -> Option<Cow<'_, str>> {
     }
     let (host, port) = split_port(text)?;
     let port = port.filter(|&port| port != scheme.default_port());
-    let bare = host.strip_suffix('.').unwrap_or(host);
+    // The dot is DNS's; an address has none.
+    let bare = host.strip_suffix('.').filter(|name| !name.ends_with(']')).unwrap_or(host);
     if bare.is_empty() || bare.ends_with('.') || !is_host(bare) {
         return None;
     }
@@ -190,6 +191,10 @@ mod tests {
             ("Example.com.:8080", Some("example.com:8080")),
             ("[::1]:3000", Some("[::1]:3000")),
             ("[::1]", Some("[::1]")),
+            ("[::1].", None),
+            ("[::1].:", None),
+            ("[::1].:8080", None),
+            ("[1].", None),
             ("", None),
             (".", None),
             ("example.com..", None),

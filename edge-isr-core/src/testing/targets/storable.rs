@@ -84,7 +84,8 @@ fn forbidding(headers: &HeaderMap) -> Vec<Reason> {
                 b"max-age" | b"s-maxage" => is_malformed |= !is_plain_number(member.get(end + 1..)),
                 _ => {}
             }
-            is_malformed |= end < member.len() && !is_plain_argument(&member[end..]);
+            let has_name = end > 0 || member.is_empty();
+            is_malformed |= !has_name || (end < member.len() && !is_plain_argument(&member[end..]));
         }
         when(is_malformed, Reason::BadCacheControl);
     }

@@ -52,7 +52,7 @@ fn expected(text: &str, scheme: Scheme) -> Option<String> {
     };
     let default = if scheme == Scheme::Http { "80" } else { "443" };
     let is_port = port.parse::<u16>().is_ok_and(|number| number > 0 && number.to_string() == port);
-    let host = host.strip_suffix('.').unwrap_or(host);
+    let host = if host.ends_with("].") { host } else { host.strip_suffix('.').unwrap_or(host) };
     let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         Some(address) => {
             !address.is_empty() && address.chars().all(|c| c.is_ascii_hexdigit() || ":.".contains(c))
