@@ -255,6 +255,9 @@ fn declared<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Dimension<'
         let joined = text.to_mut();
         joined.push_str(", ");
         joined.push_str(line.to_str().map_err(|_| Reason::BadHeader)?.trim());
+        // No space after an empty line's comma: the render's request has this value in one line, which reads back
+        // without it.
+        joined.truncate(joined.trim_end().len());
     }
     let is_preference = *name == http::header::ACCEPT_LANGUAGE || *name == http::header::ACCEPT;
     if is_preference && text.bytes().any(|byte| matches!(byte, b',' | b' ' | b'\t' | b'A'..=b'Z')) {
@@ -346,6 +349,23 @@ mod tests {
         assert_eq!(values(get("/").header("x-a", "")), [None, Some(String::new())]);
         let bytes = get("/").header("x-a", HeaderValue::from_bytes(b"\xff").unwrap());
         assert_eq!(read(policy(), bytes).err(), Some(Reason::BadHeader));
+    }
+
+    /// The request that renders a page has each value in one line, and must be that page's.
+    #[test]
+    fn p23_joined_lines_read_back_as_they_are() {
+        let policy = || Policy::new().vary(["accept-language", "x-a"]);
+        let lines = ["", " ", "a", "b ,", ", A", "\ta\t", ","];
+        let triples = lines.iter().flat_map(|a| lines.iter().flat_map(move |b| lines.map(|c| [*a, *b, c])));
+        for lines in triples {
+            let request = lines.iter().fold(get("/"), |request, line| {
+                request.header("x-a", *line).header("accept-language", *line)
+            });
+            let joined = read(policy(), request).unwrap().2;
+            let [language, other] = [0, 1].map(|n| joined[n].clone().unwrap());
+            let again = get("/").header("x-a", other).header("accept-language", language);
+            assert_eq!(read(policy(), again).unwrap().2, joined, "{lines:?}");
+        }
     }
 
     #[test]

@@ -65,14 +65,46 @@ fn is_private_page(headers: &HeaderMap) -> bool {
 
 #[inline]
 fn says_private(headers: &HeaderMap) -> bool {
-    let mut lines = headers.get_all(CACHE_CONTROL).iter();
-    match (lines.next(), lines.next()) {
-        (None, _) => false,
-        // A page's own line, as it nearly always is.
-        (Some(line), None) if line.as_bytes().starts_with(b"public, max-age=") => {
-            line.as_bytes().windows(7).skip(16).any(|part| part.eq_ignore_ascii_case(b"private"))
-                && cache_control::of(headers).private
+    if !headers.get_all(CACHE_CONTROL).iter().any(|line| has_word(line.as_bytes())) {
+        return false;
+    }
+    let found = cache_control::of(headers);
+    // What stands behind a fault isn't read, and may be the word.
+    found.private || found.malformed
+}
+
+/// Whether `private` stands anywhere in the line, also as part of something else.
+#[inline]
+fn has_word(line: &[u8]) -> bool {
+    // A page's own line begins so, as nearly all do.
+    let rest = line.strip_prefix(b"public, max-age=").unwrap_or(line);
+    rest.windows(7).any(|part| part.eq_ignore_ascii_case(b"private"))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    /// What `Cache-Control` says once a page's answer has passed something that added `line`.
+    fn after(line: &'static str) -> String {
+        let mut headers = HeaderMap::new();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=0, s-maxage=60"));
+        headers.insert("cache-status", HeaderValue::from_static("edge-isr; hit"));
+        headers.append(CACHE_CONTROL, HeaderValue::from_static(line));
+        take_back(&mut headers, "edge-isr");
+        let lines = headers.get_all(CACHE_CONTROL).iter().map(|line| line.to_str().unwrap());
+        lines.collect::<Vec<_>>().join(" | ")
+    }
+
+    #[test]
+    fn p29_private_from_outside_counts_also_behind_a_fault() {
+        for line in ["private", "PRIVATE=\"x\"", "a b, private", "=1, Private", "x=\"private"] {
+            assert_eq!(after(line), "private, no-store", "{line:?}");
         }
-        _ => cache_control::of(headers).private,
+        for line in ["no-transform", "a b", "x=\"private\"", "max-age=0, x=unprivate"] {
+            assert_eq!(after(line), format!("public, max-age=0, s-maxage=60 | {line}"));
+        }
     }
 }
