@@ -1,7 +1,5 @@
 //! One spelling per tag: folding, encoding, shortening.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest, Sha256};
 
 use super::tag::MAX_TAG_BYTES;
@@ -18,9 +16,16 @@ const fn is_plain(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'~' | b'-')
 }
 
+fn push_hex(text: &mut String, byte: u8) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for digit in [byte >> 4, byte & 15] {
+        text.push(char::from(DIGITS[usize::from(digit)]));
+    }
+}
+
 fn push_encoded(text: &mut String, byte: u8) {
-    // Writing to a String can't fail.
-    let _ = write!(text, "%{byte:02x}");
+    text.push('%');
+    push_hex(text, byte);
 }
 
 /// Lower-cases and encodes segments separated by `:`.
@@ -131,8 +136,7 @@ fn end_in_hash(text: &mut String, start: usize, end: usize) {
     // The text is ASCII by construction, so every index is a character boundary.
     text.truncate(end);
     text.push_str("~~");
-    for byte in &digest[..16] {
-        // Writing to a String can't fail.
-        let _ = write!(text, "{byte:02x}");
+    for &byte in &digest[..16] {
+        push_hex(text, byte);
     }
 }
