@@ -1,11 +1,17 @@
 //! `cargo xtask fuzz`: looks for inputs that break a target, for so many seconds each.
 //!
 //! The targets stand in edge-isr-core's `testing::targets`, the inputs they begin with in `fuzz/corpus`. What a run
-//! adds goes below the target folder, and so do crashes.
+//! adds goes below the target folder, and so do logs and crashes.
+
+mod target;
 
 use std::fs;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
+use self::target::Target;
 use crate::shell::{Outcome, cargo, program, root};
 use crate::{install, metadata};
 
@@ -28,17 +34,41 @@ pub(crate) fn run(args: Vec<String>) -> Outcome {
     let folder = metadata::load()?.target.join("fuzz");
     let host = host()?;
     build(&folder, &host)?;
-    let mut broken = Vec::new();
-    for name in &options.targets {
-        let target = Target { name, folder: &folder, program: folder.join(&host).join("release").join(name) };
-        if target.fuzz(options.seconds).is_err() {
-            target.explain()?;
-            broken.push(name.as_str());
-        } else if options.keeps {
-            target.keep()?;
-        }
+    let programs = folder.join(&host).join("release");
+    let targets =
+        options.targets.iter().map(|name| Target { name, folder: &folder, program: programs.join(name) });
+    let targets: Vec<Target<'_>> = targets.collect();
+    let broken = fuzz(&targets, options.seconds);
+    for target in targets.iter().filter(|target| options.keeps && !broken.contains(&target.name)) {
+        target.keep()?;
     }
     if broken.is_empty() { Ok(()) } else { Err(format!("broken: {}", broken.join(", "))) }
+}
+
+/// Runs as many at a time as there are processors, says what came of each, and returns those that broke.
+fn fuzz<'a>(targets: &[Target<'a>], seconds: u32) -> Vec<&'a str> {
+    let at_once = thread::available_parallelism().map_or(1, NonZero::get).min(targets.len());
+    println!("{} targets, {seconds} s each, {at_once} at a time", targets.len());
+    let (waiting, broken) = (Mutex::new(targets.iter()), Mutex::new(Vec::new()));
+    let next = || waiting.lock().ok()?.next();
+    thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                while let Some(target) = next() {
+                    match target.fuzz(seconds) {
+                        Ok(line) => println!("  {:<14} {line}", target.name),
+                        Err(lines) => {
+                            println!("  {:<14} BROKE\n{lines}", target.name);
+                            broken.lock().into_iter().for_each(|mut broken| broken.push(target.name));
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let mut broken = broken.into_inner().unwrap_or_else(PoisonError::into_inner);
+    broken.sort_unstable();
+    broken
 }
 
 /// Every target for half a minute, for `ci`.
@@ -79,11 +109,13 @@ fn targets() -> Outcome<Vec<String>> {
 
 /// What a build needs: a compiler for libFuzzer, `cargo fuzz`, and the crates. `Ok(Err(…))` says what can't be had.
 fn tools() -> Outcome<Outcome> {
-    if let Err(reason) =
-        install::ensure(&[install::CXX]).and_then(|()| install::ensure_subcommand(&install::FUZZ))
-    {
-        return Ok(Err(reason));
-    }
+    let tools = install::ensure(&[install::CXX]).and_then(|()| install::ensure_subcommand(&install::FUZZ));
+    if tools.is_err() { Ok(tools) } else { crates() }
+}
+
+/// Downloads what `fuzz/Cargo.lock` names. An error if that isn't what the manifests ask for, `Ok(Err(…))` if it can't
+/// be had.
+fn crates() -> Outcome<Outcome> {
     let fetch = ["fetch", "--manifest-path", "fuzz/Cargo.toml"];
     if cargo(&[&fetch[..], &["--locked"]].concat()).run().is_ok() {
         return Ok(Ok(()));
@@ -92,6 +124,14 @@ fn tools() -> Outcome<Outcome> {
         Ok(()) => Err("fuzz/Cargo.lock was out of date and is now renewed: commit it".to_owned()),
         Err(reason) => Ok(Err(reason)),
     }
+}
+
+/// For `ci`, early: whether `fuzz/Cargo.lock` is what the manifests ask for, as far as that can be known here.
+pub(crate) fn lock_step() -> Outcome {
+    if let Err(reason) = crates()? {
+        println!("not known here: {reason}");
+    }
+    Ok(())
 }
 
 /// Without a sanitizer: they want a nightly compiler and halve the speed, and look for faults of unsafe code, which
@@ -106,73 +146,6 @@ fn host() -> Outcome<String> {
     let text = program("rustc", &["-vV"]).capture()?;
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));
     host.map(str::to_owned).ok_or_else(|| "`rustc -vV` names no host".to_owned())
-}
-
-struct Target<'a> {
-    name: &'a str,
-    folder: &'a Path,
-    program: PathBuf,
-}
-
-impl Target<'_> {
-    fn crashes(&self) -> PathBuf {
-        self.folder.join("crashes").join(self.name)
-    }
-
-    /// What runs have found so far; the next one begins with it.
-    fn found(&self) -> PathBuf {
-        self.folder.join("corpus").join(self.name)
-    }
-
-    fn fuzz(&self, seconds: u32) -> Outcome {
-        for folder in [self.crashes(), self.found()] {
-            fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        }
-        let mut args = vec![
-            format!("-max_total_time={seconds}"),
-            format!("-artifact_prefix={}/", self.crashes().display()),
-            "-max_len=2048".to_owned(),
-            "-timeout=10".to_owned(),
-            "-verbosity=0".to_owned(),
-            "-print_final_stats=1".to_owned(),
-            self.found().display().to_string(),
-            format!("fuzz/corpus/{}", self.name),
-        ];
-        let regressions = format!("fuzz/regressions/{}", self.name);
-        args.extend(root().join(&regressions).is_dir().then_some(regressions));
-        self.run(&args)
-    }
-
-    /// Adds the inputs that reach code which no committed one reaches, each as short as it was found.
-    fn keep(&self) -> Outcome {
-        let committed = format!("fuzz/corpus/{}", self.name);
-        let before = files(&root().join(&committed)).len();
-        self.run(&["-merge=1".to_owned(), committed.clone(), self.found().display().to_string()])?;
-        println!("{} inputs added to {committed}", files(&root().join(&committed)).len() - before);
-        Ok(())
-    }
-
-    /// Says what to do with a crash.
-    fn explain(&self) -> Outcome {
-        let crashes = files(&self.crashes());
-        let newest =
-            crashes.iter().max_by_key(|path| fs::metadata(path).and_then(|meta| meta.modified()).ok());
-        let Some(path) = newest else { return Err(format!("{} ended without a crash", self.name)) };
-        println!("\ntarget {} broke on {}", self.name, path.display());
-        println!("  replay it:  {} {}", self.program.display(), path.display());
-        println!(
-            "  shorten it: {} -minimize_crash=1 -runs=100000 {}",
-            self.program.display(),
-            path.display()
-        );
-        println!("  copied to fuzz/regressions/{}/, `cargo xtask test` replays it from then on", self.name);
-        Ok(())
-    }
-
-    fn run(&self, args: &[String]) -> Outcome {
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        program(&self.program.to_string_lossy(), &args).run()
-    }
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

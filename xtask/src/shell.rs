@@ -4,6 +4,8 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Instant;
@@ -60,6 +62,17 @@ impl Program {
         let status = self.command.status().map_err(|error| self.unstarted(&error))?;
         println!("  ({})", watch.read());
         status.code().ok_or_else(|| format!("`{}` was ended by a signal", self.shown))
+    }
+
+    /// Runs it with its output in a new file, which begins with what is run.
+    pub(crate) fn log(mut self, path: &Path) -> Outcome {
+        let logs = File::create(path).and_then(|mut log| {
+            writeln!(log, "$ {}", self.shown)?;
+            Ok((log.try_clone()?, log))
+        });
+        let (out, err) = logs.map_err(|error| format!("{}: {error}", path.display()))?;
+        let status = self.command.stdin(Stdio::null()).stdout(out).stderr(err).status();
+        self.judge(status.map_err(|error| self.unstarted(&error))?)
     }
 
     /// Runs it quietly and returns what it printed; what it complained about stays visible.
