@@ -40,7 +40,7 @@ pub(crate) fn measure(report: &mut Report) -> Outcome {
     report.title("The run after one soft invalidation of a tag on 1,000,000 pages");
     report.note("Each page (16 bytes) is stored through the layer around an axum router. 2,000 of them are visited, the first");
     report.note("once and the last 2,000 times. The worker may begin 2,000 renders a second and is watched for 25 s, while");
-    report.note(format!("another thread hits a page without the tag, before, during and after.  edge-isr-bench renew {PAGES}\n"));
+    report.note(format!("another thread hits a page without the tag, before, during and after. Eight run at once.  edge-isr-bench renew {PAGES}\n"));
     let numbers = child(&["renew", &PAGES.to_string()])?;
     let get = |name: &str| Ok::<_, Box<dyn std::error::Error + Send + Sync>>(float(numbers.get(name)?));
     report.row("resident before it", Unit::Mebibytes.write(get("resident")?));
@@ -50,11 +50,11 @@ pub(crate) fn measure(report: &mut Report) -> Outcome {
     let off = (get("rate_mille")? / 1e3 / f64::from(RATE) - 1.0).abs() * 100.0;
     report.at_most("off its rate by", off, 5.0, Unit::Percent);
     report.exactly(
-        "of the first 2,000 renders: most visited pages",
+        "of the first 2,008 renders: most visited pages",
         numbers.get("of_first")?,
         VISITED.into(),
     );
-    report.at_most("places that one of them is off, most", get("off_place")?, 64.0, Unit::Plain);
+    report.at_most("places that one of them is off, most", get("off_place")?, 16.0, Unit::Plain);
     report.row("a hit before and after: 90 of 100", Unit::Micros.write(get("alone_p90")? / 1e3));
     report.row("a hit during the run: 90 of 100", Unit::Micros.write(get("during_p90")? / 1e3));
     report.at_most("hits' 90 of 100, during the run", get("ratio_mille")? / 1e3, 1.2, Unit::Times);
@@ -161,7 +161,9 @@ fn tell_of_renders(start: Instant, begun: &[(u32, Instant)], pages: u32) -> Outc
     let wanted = (0..VISITED).rev().map(|nth| visited(nth, pages));
     let places: HashMap<u32, usize> = wanted.enumerate().map(|(place, page)| (page, place)).collect();
     let off = |(at, page): (usize, &u32)| places.get(page).map(|place| place.abs_diff(at));
-    let found: Vec<usize> = order.iter().enumerate().take(VISITED as usize).filter_map(off).collect();
+    // As many as are rendered at once may overtake each other on the way to the handler.
+    let first = VISITED as usize + Limits::default().worker_renders;
+    let found: Vec<usize> = order.iter().enumerate().take(first).filter_map(off).collect();
     println!("of_first {}\noff_place {}", found.len(), found.iter().max().copied().unwrap_or(0));
     Ok(())
 }
