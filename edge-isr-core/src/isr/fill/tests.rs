@@ -244,6 +244,8 @@ struct Tier(Arc<Mutex<State>>);
 struct State {
     takes: Duration,
     fails: bool,
+    /// What it holds can't be read.
+    is_corrupt: bool,
     page: Option<Arc<Page>>,
     removed: Vec<CacheKey>,
 }
@@ -274,6 +276,9 @@ impl Tier {
 impl PageStore for Tier {
     async fn get(&self, _: &CacheKey) -> StoreResult<Option<Arc<Page>>> {
         self.work().await?;
+        if self.0.lock().unwrap().is_corrupt {
+            return Err(Error::Corrupt { backend: "tier", what: "page", source: "cut off".into() });
+        }
         Ok(self.0.lock().unwrap().page.clone())
     }
 
@@ -312,12 +317,22 @@ async fn p04_a_page_of_the_second_tier_is_taken_into_memory_and_anothers_is_not(
     let page = engine.page("/a", &policy());
     engine.isr.0.pages.remove_page(key.hash(), &page);
     tier.set(|state| state.page = Some(Arc::clone(&page)));
-    assert!(engine.isr.fetch(&engine.key("/b")).await.unwrap().is_none(), "it is not the page of that key");
-    assert_eq!(engine.isr.stats().pages, 0);
+    let anothers = engine.isr.fetch(&engine.key("/b")).await;
+    assert_eq!(anothers.unwrap_err(), Reason::StoreCorrupt, "it is not the page of that key");
+    assert_eq!((engine.isr.stats().pages, engine.isr.stats().count(Reason::StoreCorrupt)), (0, 1));
     let fetched = engine.isr.fetch(&key).await.unwrap().unwrap();
     assert!(Arc::ptr_eq(&fetched, &page));
-    assert_eq!(engine.isr.stats().pages, 1);
-    assert!(engine.isr.health().is_good());
+    assert_eq!((engine.isr.stats().pages, engine.isr.health().notes.len()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn p34_what_a_second_tier_can_t_read_is_a_miss_that_is_counted_by_its_own_name() {
+    let (engine, tier) = tiered();
+    tier.set(|state| state.is_corrupt = true);
+    let corrupt = engine.isr.fetch(&engine.key("/a")).await;
+    assert_eq!(corrupt.unwrap_err(), Reason::StoreCorrupt);
+    assert_eq!(engine.isr.stats().count(Reason::StoreCorrupt), 1);
+    assert_eq!(engine.isr.stats().count(Reason::StoreUnavailable), 0);
 }
 
 #[tokio::test(start_paused = true)]
