@@ -61,7 +61,8 @@ impl Target<'_> {
     pub(super) fn keep(&self) -> Outcome {
         let committed = format!("fuzz/corpus/{}", self.name);
         let before = files(&root().join(&committed)).len();
-        let options = ["-merge=1", "-use_counters=0", &committed, &self.found().display().to_string()];
+        let options =
+            ["-set_cover_merge=1", "-use_counters=0", &committed, &self.found().display().to_string()];
         self.program(&options.map(str::to_owned)).log(&self.log())?;
         println!("{} inputs added to {committed}", files(&root().join(&committed)).len() - before);
         Ok(())
