@@ -59,8 +59,8 @@ impl Default for PurgeLimits {
 /// 1. `limits_are_possible`: they let at least something be said, and stay as they are: a call takes at least one byte.
 /// 2. `what_is_within_the_limits_is_understood`: in both modes, one tag or URL, and as many as the limits allow.
 /// 3. `everything_is_understood`: whatever its limits are, it can purge everything.
-/// 4. `purges_repeat_safely`: the same purge may come twice, the second before the first is answered; hard ones
-///    always do.
+/// 4. `purges_repeat_safely`: the same purge may come twice, the second before the first is answered. Hard ones
+///    do, unless the first has not been said by then.
 /// 5. `ok_means_confirmed`: `Ok` only when the cache confirmed the whole call; a call that it did not confirm is an
 ///    error, also when the cache confirmed a part.
 /// 6. `refusals_are_told_from_failures`: what it can never do is [`Error::Rejected`](crate::Error), what it may do

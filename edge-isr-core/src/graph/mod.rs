@@ -35,7 +35,7 @@ pub struct Members {
     pub is_complete: bool,
 }
 
-/// The graph of tags and pages.
+/// The graph of tags and pages. An [`Isr`](crate::Isr) keeps a [`MemoryGraph`] and takes no other yet.
 ///
 /// # Contract
 ///

@@ -42,7 +42,7 @@ pub enum WhenFull {
 /// | `render_timeout` | 60 s | then the render is aborted |
 /// | `pass_ttl` | 10 s | how long an uncacheable key is not collapsed |
 /// | `store_wait` | 50 ms | for a page store on a miss |
-/// | `purge_wait` | 5 s | for a connector within a hard invalidation |
+/// | `purge_wait` | 5 s | for one call of a connector |
 /// | `settle` | 2 s | between the two purges of a hard invalidation |
 /// | `quiet` | 200 ms | a page is rendered anew once it was not invalidated for so long |
 /// | `quiet_at_most` | 5 s | and after so long in any case |
@@ -91,7 +91,7 @@ pub struct Limits {
     pub pass_ttl: Duration,
     /// How long a miss waits for the page store.
     pub store_wait: Duration,
-    /// How long a hard invalidation waits for a connector.
+    /// How long a call of a connector may take, and how long an invalidation that is told at once waits for it.
     pub purge_wait: Duration,
     /// How long after a hard invalidation connectors purge again.
     pub settle: Duration,
