@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use edge_isr_axum::prelude::*;
-use edge_isr_axum::{Builder, Connector, Mode, Purge, PurgeLimits, PurgeState, Reason, Result, Stage};
+use edge_isr_axum::{
+    Builder, Connector, Limits, Mode, Purge, PurgeLimits, PurgeState, Reason, Result, Stage,
+};
 use edge_isr_core::testing::RecordingConnector;
 use edge_isr_stories::*;
 use tokio::time::Instant;
@@ -389,6 +391,30 @@ async fn p22_a_url_whose_page_lost_the_tag_in_its_new_render_is_purged_too() {
         assert_eq!(recording.seen().last(), Some(&purge), "{mode:?}");
         assert_eq!(recording.seen().len(), if mode == Mode::Hard { 2 } else { 1 });
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p22_a_url_whose_page_a_visitor_had_rendered_without_the_tag_before_quiet_is_purged_too() {
+    let recording =
+        RecordingConnector::with_limits(PurgeLimits { tags: 0, urls: 100, ..PurgeLimits::default() });
+    let story = with(&recording, |builder| builder.limits(Limits::default()));
+    let _worker = story.worker().await;
+    story.page.tags([tag("list", 1)]);
+    story.get("/pages/1").await;
+    story.page.tags([]);
+    story.page.commit(2);
+    let receipt = story.isr.graph().revalidate_by_tags([Tag::named("list")]).await.unwrap();
+    assert_eq!(story.get("/pages/1").await.text(), "v1", "and its new page is rendered");
+    until(|| story.page.renders() == 2 && receipt.progress().pages.is_none()).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(recording.seen().is_empty() && receipt.progress().pages.is_none(), "it waits for quiet");
+    story.clock.advance(S);
+    within(story.isr.idle()).await;
+    let urls = vec!["http://www.example.com/pages/1".to_owned()];
+    assert_eq!(recording.seen(), [Purge { mode: Mode::Soft, urls, ..Purge::default() }]);
+    assert_eq!((receipt.progress().pages, receipt.purges()), (Some(0), confirmed()));
 }
 
 #[tokio::test]

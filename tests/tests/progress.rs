@@ -72,6 +72,18 @@ async fn p06_a_wait_ends_with_its_time_and_pages_that_fail_are_counted_as_left()
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn p06_where_there_is_no_page_nobody_waits_for_its_render() {
+    let story = Story::at(Position::Inside);
+    let _worker = story.worker().await;
+    for url in ["/pages/1", "/nowhere"] {
+        let receipt = story.isr.graph().by_url(url, Mode::Soft).await.unwrap();
+        let since = tokio::time::Instant::now();
+        let progress = receipt.wait(Stage::Rendered, 30 * S).await;
+        assert_eq!((progress.pages, since.elapsed() < S), (Some(0), true), "{url}");
+    }
+}
+
 #[tokio::test]
 async fn p06_invalidations_of_the_same_that_wait_together_share_their_progress_and_are_listed_apart() {
     let story = Story::at(Position::Inside);

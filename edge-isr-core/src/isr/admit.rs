@@ -306,7 +306,7 @@ impl Isr {
         self.0.counters.stored();
         self.0.passed.remove(&key.hash());
         let expires: Moment = now.after(page.lifetime().total());
-        if !self.0.graph.with_index(|index| index.bind(key, tags, now, expires)) {
+        if !self.bind(key, tags, now, expires) {
             self.note(
                 Reason::IndexFull,
                 "index",

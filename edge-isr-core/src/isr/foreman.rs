@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::Isr;
 use super::runs::{Ending, Found, Next, Underway};
-use super::tell::{Listed, Telling};
+use super::tell::Telling;
 use crate::clock::Moment;
 use crate::model::key::CacheKey;
 use crate::model::page::Page;
@@ -229,9 +229,9 @@ impl Isr {
         if self.0.outboxes.is_empty() {
             return;
         }
-        let Underway { run, listed, .. } = over;
+        let run = over.run;
         let settle = if run.mode == Mode::Hard { self.0.limits.settle } else { Duration::ZERO };
-        drop(self.tell(Telling::last(run, listed, settle)));
+        drop(self.tell(Telling::last(run, settle)));
     }
 
     /// Has the caches in front told of what nobody will render any more, at a shutdown.
@@ -239,7 +239,7 @@ impl Isr {
         let _busy = self.0.busy.begin();
         for over in self.0.runs.take_all() {
             if !self.0.outboxes.is_empty() {
-                drop(self.tell(Telling::last(over.run, over.listed, Duration::ZERO)));
+                drop(self.tell(Telling::last(over.run, Duration::ZERO)));
             }
         }
         self.0.runs.rest();
@@ -251,7 +251,7 @@ impl Isr {
             "the worker is gone, so purges do not wait for the new pages: spawn `isr.worker(app)` again";
         self.note(Reason::PurgeFailed, "worker", advice);
         for run in self.0.runs.untold() {
-            drop(self.tell(Telling::last(run, Listed::default(), Duration::ZERO)));
+            drop(self.tell(Telling::last(run, Duration::ZERO)));
         }
     }
 }

@@ -36,7 +36,8 @@ impl Isr {
             _ => None,
         };
         let own = Arc::new(Watched::new(inner.outboxes.iter().map(|outbox| outbox.name())));
-        let run = Run { tags: tags.into(), seq, mode, priority, first: now, last: now, watched: vec![own] };
+        let (tags, watched, listed) = (tags.into(), vec![own], Listed::default());
+        let run = Run { tags, seq, mode, priority, first: now, last: now, watched, listed };
         // Before anything is waited for: who asked may hang up, and the rest is done all the same.
         let shared = self.hand_over(run.clone());
         let is_worked = shared.is_some();
@@ -68,6 +69,10 @@ impl Isr {
         let told = !self.0.outboxes.is_empty();
         // Any stranger's POST invalidates its URL: where that is nobody's page, there is nothing to do.
         if !told && run.tags.iter().all(|tag| tag.as_str().starts_with("~url:") && !is_known(tag)) {
+            if self.0.runs.has_workers() {
+                // Whoever waits for the renders need not: there are none.
+                run.watched.iter().for_each(|own| own.change(|progress| progress.pages = Some(0)));
+            }
             return None;
         }
         if run.tags.is_empty() { None } else { self.0.runs.push(run) }
@@ -83,11 +88,11 @@ impl Isr {
         let limits = &self.0.limits;
         match run.mode {
             Mode::Soft if is_worked => {}
-            Mode::Soft => self.tell(Telling::last(run, Listed::default(), Duration::ZERO)).await,
+            Mode::Soft => self.tell(Telling::last(run, Duration::ZERO)).await,
             Mode::Hard => {
                 // Again once the new pages are stored, for what was in flight; where nobody renders, after a while.
                 if !is_worked {
-                    drop(self.tell(Telling::last(run.clone(), Listed::default(), limits.settle)));
+                    drop(self.tell(Telling::last(run.clone(), limits.settle)));
                 }
                 self.tell(Telling::first(run)).await;
             }

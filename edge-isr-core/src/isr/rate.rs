@@ -19,6 +19,9 @@ use crate::model::rate::Rate;
 /// or one that is fast would lose what each of its waits is late.
 const STEP: Duration = Duration::from_millis(50);
 
+/// A burst holds no more than what the rate gives in so much time.
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// Lets something happen as often as a [`Rate`] says.
 pub(crate) struct Limiter {
     limiter: RateLimiter<NotKeyed, InMemoryState, Ticks, NoOpMiddleware<Tick>>,
@@ -30,7 +33,10 @@ impl Limiter {
         let interval = rate.interval();
         let in_a_step = STEP.as_nanos().div_ceil(interval.as_nanos());
         let in_a_step = u32::try_from(in_a_step).unwrap_or(u32::MAX);
-        let burst = NonZeroU32::new(rate.most_at_once().max(in_a_step)).unwrap_or(NonZeroU32::MIN);
+        // The limiter counts in nanoseconds: what takes a century to come about is as good as no bound.
+        let in_a_century = u32::try_from(CENTURY.as_nanos() / interval.as_nanos()).unwrap_or(u32::MAX);
+        let burst = rate.most_at_once().max(in_a_step).min(in_a_century);
+        let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
         // No interval is zero, so there is always a quota.
         let quota = Quota::with_period(interval).unwrap_or(Quota::per_second(NonZeroU32::MIN));
         let clock = Ticks(clock);
@@ -111,6 +117,14 @@ mod tests {
         assert_eq!(taken(Rate::per_minute(30), minute, Duration::ZERO), 31);
         assert_eq!(taken(Rate::per_minute(30).burst(5), minute, Duration::ZERO), 35);
         assert_eq!(taken(Rate::per_second(1), Duration::ZERO, Duration::ZERO), 1);
+    }
+
+    #[test]
+    fn p15_no_burst_is_too_large_to_be_counted() {
+        for rate in [Rate::per_minute(1), Rate::per_second(1), Rate::per_second(u32::MAX)] {
+            let limiter = Limiter::new(rate.burst(u32::MAX), Arc::new(ManualClock::default()));
+            assert!((0..100_000).all(|_| limiter.try_take().is_ok()), "{rate:?}");
+        }
     }
 
     #[test]

@@ -57,8 +57,8 @@ impl Isr {
         if self.is_disabled() {
             return;
         }
-        self.0.runs.attach();
         let limiter = self.0.limits.worker_rate.map(|rate| Limiter::new(rate, Arc::clone(&self.0.clock)));
+        self.0.runs.attach();
         let worker = Worker {
             isr: self,
             origin,

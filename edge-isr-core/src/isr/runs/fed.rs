@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::Runs;
+use super::{Run, Runs};
 use crate::clock::Moment;
 use crate::model::key::CacheKey;
+use crate::model::tag::Tag;
 use crate::queue::{Job, Rank};
 use crate::sync::lock;
 
@@ -118,6 +119,18 @@ impl Runs {
     /// Whether the queue has pages of ours.
     pub(crate) fn has_fed(&self) -> bool {
         !lock(&self.state).fed.is_empty()
+    }
+
+    /// A page of this URL was rendered anew and lost those tags: caches in front of runs that name them are told of it
+    /// all the same.
+    pub(crate) fn lost(&self, is_lost: impl Fn(&Tag) -> bool, url: &str) {
+        let mut state = lock(&self.state);
+        let state = &mut *state;
+        let underway = state.underway.values_mut().chain(&mut state.over).map(|underway| &mut underway.run);
+        for run in state.waiting.iter_mut().chain(underway) {
+            let Run { tags, listed, .. } = run;
+            tags.iter().filter(|tag| is_lost(tag)).for_each(|tag| listed.add_lost(tag, url));
+        }
     }
 
     /// A page is tried again later, and takes no other's place until then.

@@ -197,7 +197,7 @@ impl Runs {
         let state = &mut *state;
         let Some(underway) = state.underway.get_mut(&of.id) else { return };
         if told && !of.place.is_second {
-            underway.listed.add(&of.tag, members);
+            underway.run.listed.add(&of.tag, members);
         }
         state.backlog += underway.add(members, found, has_second);
         state.end(of.id);

@@ -135,6 +135,7 @@ impl Model {
                     first: NOW,
                     last: NOW,
                     watched: vec![watched],
+                    listed: Default::default(),
                 };
                 self.watched.push(self.runs.push(run).unwrap());
             }

@@ -8,7 +8,6 @@ use super::waiting::Run;
 use crate::clock::Moment;
 use crate::graph::{Cursor, Members};
 use crate::isr::progress::Progress;
-use crate::isr::tell::Listed;
 use crate::model::key::CacheKey;
 use crate::model::tag::Tag;
 
@@ -40,8 +39,6 @@ pub(crate) struct Underway {
     pub(crate) run: Run,
     /// When it was taken up.
     since: Moment,
-    /// The URLs it came across, for caches that know no tags.
-    pub(crate) listed: Listed,
     /// `None` once all pages are known.
     pub(super) at: Option<Place>,
     /// Pages that no queue has yet, the most visited first: sixteen bytes each, since a tag may have a million.
@@ -55,16 +52,7 @@ pub(crate) struct Underway {
 impl Underway {
     pub(super) fn new(run: Run, now: Moment) -> Self {
         let at = (!run.tags.is_empty()).then_some(Place { nth: 0, after: None, is_second: false });
-        Self {
-            run,
-            since: now,
-            listed: Listed::default(),
-            at,
-            backlog: BTreeSet::new(),
-            elsewhere: Vec::new(),
-            pages: 0,
-            left: 0,
-        }
+        Self { run, since: now, at, backlog: BTreeSet::new(), elsewhere: Vec::new(), pages: 0, left: 0 }
     }
 
     /// The tag to list, and from where on.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::clock::Moment;
 use crate::isr::progress::Watched;
+use crate::isr::tell::Listed;
 use crate::model::implicit;
 use crate::model::snapshot::Mode;
 use crate::model::tag::Tag;
@@ -28,6 +29,8 @@ pub(crate) struct Run {
     pub(crate) last: Moment,
     /// Where its receipts look. Those of merged runs are one; there are more where all became one.
     pub(crate) watched: Vec<Arc<Watched>>,
+    /// The URLs whose pages lost one of its tags since.
+    pub(crate) listed: Listed,
 }
 
 impl Run {
@@ -45,6 +48,7 @@ impl Run {
         if other.mode == Mode::Hard {
             self.mode = Mode::Hard;
         }
+        // Its URLs are not taken over: what is merged with another of the same has none yet, and everything says all.
         // What nobody can ask for any more takes no room.
         self.watched.extend(other.watched.into_iter().filter(|watched| Arc::strong_count(watched) > 1));
     }
@@ -119,6 +123,10 @@ impl Waiting {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Run> {
         self.runs.values()
     }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Run> {
+        self.runs.values_mut()
+    }
 }
 
 #[cfg(test)]
@@ -130,7 +138,8 @@ mod tests {
     fn run(name: &str, mode: Mode, seq: u64) -> Run {
         let watched = vec![Arc::default()];
         let (priority, at) = (Priority::Normal, Moment::default());
-        Run { tags: [Tag::named(name)].into(), seq, mode, priority, first: at, last: at, watched }
+        let (tags, listed) = ([Tag::named(name)].into(), Listed::default());
+        Run { tags, seq, mode, priority, first: at, last: at, watched, listed }
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! The URLs of a tag, for caches that don't know it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
+use crate::clock::Moment;
 use crate::graph::Members;
 use crate::isr::Isr;
 use crate::isr::invalidate::absolute;
-use crate::model::tag::Tag;
+use crate::model::key::CacheKey;
+use crate::model::tag::{Tag, TagSet};
 
 /// The most URLs that one telling lists; what has more is purged as a whole.
 pub(super) const MOST_URLS: usize = 10_000;
@@ -16,7 +18,7 @@ const BATCH: usize = 256;
 
 /// The URLs that carried a tag before its pages were rendered anew. Whoever lost the tag in that render is in
 /// no list any more, but still in the caches in front.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Listed {
     /// `None` for a tag that has too many, or whose carriers are not all known.
     urls: HashMap<Tag, Option<BTreeSet<String>>>,
@@ -35,9 +37,42 @@ impl Listed {
             *known = None;
         }
     }
+
+    /// A page of this URL has just lost the tag.
+    pub(crate) fn add_lost(&mut self, tag: &Tag, url: &str) {
+        let known = self.urls.entry(tag.clone()).or_insert_with(|| Some(BTreeSet::new()));
+        let Some(urls) = known else { return };
+        self.count += usize::from(urls.insert(url.to_owned()));
+        if self.count > MOST_URLS {
+            self.count -= urls.len();
+            *known = None;
+        }
+    }
 }
 
 impl Isr {
+    /// Sets the tags of a page in the index, and tells the invalidations that are still to be told which of them it had
+    /// and lost. `false` when another page was dropped for it.
+    pub(crate) fn bind(&self, key: &CacheKey, tags: &TagSet, now: Moment, expires: Moment) -> bool {
+        let inner = &self.0;
+        // Such a run waits for quiet before it lists, and any visitor may have the page rendered until then.
+        let told = inner.outboxes.iter().any(|outbox| outbox.limits().urls > 0) && !inner.runs.is_empty();
+        let (had_room, before) = inner.graph.with_index(|index| {
+            let before = if told { index.tags_of(key) } else { None };
+            (index.bind(key, tags, now, expires), before)
+        });
+        if let Some(before) = before {
+            let kept: HashSet<&str> = tags.with_ancestors().into_iter().collect();
+            let had = before.with_ancestors();
+            let lost: HashSet<&str> = had.into_iter().filter(|tag| !kept.contains(tag)).collect();
+            if !lost.is_empty() {
+                let url = absolute(key);
+                inner.runs.lost(|tag| lost.contains(tag.as_str()) && self.is_told_in_urls(tag), &url);
+            }
+        }
+        had_room
+    }
+
     /// Every URL that carries one of the tags, or did when it was listed; `None` when the index does not know
     /// all, or there are too many.
     pub(super) async fn complete_urls(&self, tags: &[Tag], listed: &Listed) -> Option<BTreeSet<String>> {

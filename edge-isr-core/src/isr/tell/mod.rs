@@ -50,12 +50,13 @@ pub(crate) struct Telling {
 impl Telling {
     /// The first of two rounds: at once.
     pub(crate) fn first(run: Run) -> Self {
-        Self { round: Round::First, ..Self::last(run, Listed::default(), Duration::ZERO) }
+        Self { round: Round::First, ..Self::last(run, Duration::ZERO) }
     }
 
     /// The only round, or the last of two.
-    pub(crate) fn last(run: Run, listed: Listed, settle: Duration) -> Self {
-        Self { tags: run.tags, mode: run.mode, listed, watched: run.watched, round: Round::Last, settle }
+    pub(crate) fn last(run: Run, settle: Duration) -> Self {
+        let Run { tags, mode, listed, watched, .. } = run;
+        Self { tags, mode, listed, watched, round: Round::Last, settle }
     }
 }
 
