@@ -7,9 +7,10 @@ mod facts;
 pub use app::{App, AppFuture, IsrExt, WrapRouter};
 pub use edge_isr_core as core;
 pub use edge_isr_core::{
-    BuildId, Builder, ConfigError, Connector, Cookies, Cursor, Empty, Error, Graph, Health, Isr, Limits,
-    Loss, Mode, Note, Policy, Priority, Progress, Purge, PurgeLimits, PurgeState, Rate, Reason, Receipt,
-    Result, Stage, Stats, Tag, TagError, TagHeader, TagSet, Urls, WhenFull, async_trait, tag,
+    BuildId, Builder, ConfigError, Connector, Cookies, Cursor, DeadLetter, Empty, Error, Graph, Health, Isr,
+    Limits, Loss, Mode, Note, Plan, PlannedCalls, Policy, Priority, Progress, Purge, PurgeLimits, PurgeState,
+    Rate, Reason, Receipt, Result, Stage, Stats, Tag, TagError, TagHeader, TagSet, Urls, WhenFull,
+    async_trait, tag,
 };
 pub use edge_isr_tower as tower;
 pub use edge_isr_tower::{Edge, IsrBody, IsrContext, PathTag, path_tag};

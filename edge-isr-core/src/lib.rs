@@ -46,5 +46,5 @@ pub use model::snapshot::Mode;
 pub use model::tag::{Tag, TagError, TagSet, tag};
 pub use model::verdict::Loss;
 pub use origin::Origin;
-pub use queue::{Priority, Queue};
+pub use queue::{DeadLetter, Priority, Queue};
 pub use store::PageStore;

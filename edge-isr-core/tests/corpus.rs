@@ -104,6 +104,7 @@ fn targets_programs_and_folders_are_the_same() {
     };
     assert_eq!(stems("fuzz_targets"), names);
     assert_eq!(stems("corpus"), names);
+    assert!(stems("regressions").is_subset(&names), "a regression in no target's folder is never played");
     let manifest = fs::read_to_string(fuzz().join("Cargo.toml")).unwrap();
     for name in &names {
         assert!(manifest.contains(&format!("name = \"{name}\"")), "{name} is no program in fuzz/Cargo.toml");

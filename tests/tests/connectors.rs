@@ -157,7 +157,12 @@ async fn p07_p22_what_was_not_confirmed_is_in_the_receipt_and_counted() {
     let receipt = story.invalidate(1, Mode::Hard).await;
     let [("recording", PurgeState::Retrying(why))] = &receipt.purges()[..] else { panic!("{receipt:?}") };
     assert!(why.contains("told to fail"), "{why}");
-    assert_eq!(story.isr.stats().count(Reason::PurgeFailed), 0, "it is not given up yet");
+    let counted = |reason| story.isr.stats().count(reason);
+    assert_eq!(
+        (counted(Reason::PurgeFailed), counted(Reason::PurgeRetried)),
+        (0, 1),
+        "it is not given up yet"
+    );
     assert_eq!(story.get("/pages/1").await.text(), "v1");
     recording.set_failing(false);
     within(story.isr.idle()).await;
@@ -263,6 +268,24 @@ async fn p22_a_plan_says_what_is_then_done_and_does_nothing() {
     let planned: Vec<(usize, bool)> =
         plan.calls.iter().map(|planned| (planned.calls, planned.is_everything)).collect();
     assert_eq!((&planned, &seen), (&vec![(2, false), (3, false), (1, true)], &planned));
+}
+
+#[tokio::test]
+async fn p22_a_plan_tells_pages_from_variants_and_says_when_it_does_not_know_all() {
+    for rows in [100, 4] {
+        let story = Story::with(Position::Inside, lasting().vary(["accept-language"]), |builder| {
+            let mut limits = prompt();
+            limits.index_rows = rows;
+            builder.limits(limits)
+        });
+        story.page.tags([Tag::named("list")]);
+        for (id, language) in [(1, "de"), (1, "en"), (2, "de"), (3, "de"), (3, "en")] {
+            get_with(&story.site, &format!("/pages/{id}"), &[("accept-language", language)]).await;
+        }
+        let plan = story.isr.graph().plan([Tag::named("list")], Mode::Soft).await.unwrap();
+        assert_eq!(plan.is_complete, rows == 100);
+        assert!(rows < 100 || (plan.pages, plan.variants) == (3, 5), "{plan:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

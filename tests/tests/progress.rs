@@ -133,3 +133,21 @@ async fn p21_at_shutdown_receipts_settle_and_caches_in_front_are_told_of_what_is
     assert!(told.contains(&list) && told.contains(&tag("page", 9)), "{told:?}");
     assert_eq!(story.page.renders(), 12, "no render began after it");
 }
+
+#[tokio::test(start_paused = true)]
+async fn p07_p22_a_hard_invalidation_is_purged_when_its_second_purge_is_and_one_of_nothing_at_once() {
+    let cache = RecordingConnector::default();
+    let told = cache.clone();
+    let story = Story::with(Position::Inside, lasting(), |builder| builder.connector(told));
+    let _worker = story.worker().await;
+    story.get("/pages/1").await;
+    story.page.gated(true);
+    let receipt = story.invalidate(1, Mode::Hard).await;
+    assert_eq!((receipt.progress().stage(), cache.seen().len()), (Stage::Marked, 1));
+    story.page.gate().arrival().await;
+    story.page.gate().open(1);
+    let purged = receipt.wait(Stage::Purged, 60 * S).await;
+    assert_eq!((purged.stage(), purged.rendered, cache.seen().len()), (Stage::Purged, 1, 2));
+    let nothing = story.isr.graph().expire_by_tags([]).await.unwrap();
+    assert_eq!((nothing.progress().stage(), cache.seen().len()), (Stage::Purged, 2));
+}

@@ -26,7 +26,7 @@ fn b17_settings_that_cannot_be_right_are_refused_with_field_and_bound() {
         set(&mut limits);
         Isr::builder().limits(limits).build()
     };
-    let zero: [(&str, fn(&mut Limits)); 16] = [
+    let zero: [(&str, fn(&mut Limits)); 19] = [
         ("store_bytes", |limits| limits.store_bytes = 0),
         ("body_bytes", |limits| limits.body_bytes = 0),
         ("head_bytes", |limits| limits.head_bytes = 0),
@@ -37,7 +37,10 @@ fn b17_settings_that_cannot_be_right_are_refused_with_field_and_bound() {
         ("hosts", |limits| limits.hosts = 0),
         ("marks", |limits| limits.marks = 0),
         ("index_rows", |limits| limits.index_rows = 0),
+        ("index_bytes", |limits| limits.index_bytes = 0),
         ("jobs", |limits| limits.jobs = 0),
+        ("job_attempts", |limits| limits.job_attempts = 0),
+        ("renders_per_host", |limits| limits.renders_per_host = 0),
         ("worker_renders", |limits| limits.worker_renders = 0),
         ("collapse_wait", |limits| limits.collapse_wait = Duration::ZERO),
         ("render_timeout", |limits| limits.render_timeout = Duration::ZERO),

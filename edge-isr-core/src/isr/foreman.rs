@@ -63,11 +63,10 @@ impl Foreman {
         let mut found = Found::default();
         for key in &members.keys {
             match isr.state_of(key, listing.want) {
-                State::Stale(visits) if !listing.place.is_second => {
-                    found.in_memory.push((visits, key.hash()))
-                }
+                // In the second pass as well: a visitor may have had it fetched in between.
+                State::Stale(visits) => found.in_memory.push((visits, key.hash())),
                 State::Elsewhere if listing.place.is_second => found.elsewhere.push(key.clone()),
-                State::Stale(_) | State::Elsewhere | State::Satisfied | State::Gone => {}
+                State::Elsewhere | State::Satisfied | State::Gone => {}
             }
         }
         let is_told = isr.is_told_in_urls(&listing.tag);

@@ -35,7 +35,9 @@ impl Isr {
             [tag] => inner.graph.with_index(|index| index.count(tag)),
             _ => None,
         };
-        let own = Arc::new(Watched::new(inner.outboxes.iter().map(|outbox| outbox.name())));
+        let names = inner.outboxes.iter().map(|outbox| outbox.name());
+        // Nobody carries no tag.
+        let own = Arc::new(if tags.is_empty() { Watched::nothing(names) } else { Watched::new(names) });
         let (tags, watched, listed) = (tags.into(), vec![own], Listed::default());
         let run = Run { tags, seq, mode, priority, first: now, last: now, watched, listed };
         // Before anything is waited for: who asked may hang up, and the rest is done all the same.

@@ -196,8 +196,9 @@ impl Isr {
         taken
     }
 
-    /// The latest pages whose renders were given up, at most `limit`, the last first. Each is left to its next
-    /// visitor, and tried again when it is invalidated again.
+    /// The latest pages whose renders were given up, at most `limit`, the last first; those whose jobs were kept in
+    /// memory stand before those of the application's queue. Each is left to its next visitor, and tried again when it is
+    /// invalidated again.
     ///
     /// # Cancellation
     ///

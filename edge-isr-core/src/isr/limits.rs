@@ -213,13 +213,15 @@ mod tests {
 
     #[test]
     fn p15_no_time_is_longer_than_a_day() {
-        let change: [fn(&mut Limits, Duration); 6] = [
+        let change: [fn(&mut Limits, Duration); 8] = [
             |limits, time| limits.collapse_wait = time,
             |limits, time| limits.render_timeout = time,
             |limits, time| limits.pass_ttl = time,
             |limits, time| limits.store_wait = time,
             |limits, time| limits.purge_wait = time,
             |limits, time| limits.settle = time,
+            |limits, time| limits.quiet = time,
+            |limits, time| limits.quiet_at_most = time,
         ];
         for change in change {
             for (time, is_good) in

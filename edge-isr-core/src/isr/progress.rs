@@ -34,7 +34,7 @@ pub enum Stage {
     Marked,
     /// A worker is done with every page that it found: each is rendered anew, or left to its next visitor.
     Rendered,
-    /// Every connector has confirmed, or was given up.
+    /// Every connector has confirmed, or was given up. A hard invalidation is told twice; this is the second time.
     Purged,
 }
 
@@ -53,6 +53,16 @@ pub struct Progress {
     pub left: usize,
     /// Where each connector stands.
     pub purges: Vec<(&'static str, PurgeState)>,
+    /// What is known of each connector's last round. A hard invalidation has two, and the first settles nothing.
+    last: Vec<Last>,
+}
+
+/// How far the last round is at one connector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Last {
+    Silent,
+    Told,
+    Settled,
 }
 
 impl Progress {
@@ -60,7 +70,7 @@ impl Progress {
     #[must_use]
     pub fn has_reached(&self, stage: Stage) -> bool {
         let is_rendered = self.pages.is_some_and(|pages| self.rendered + self.left >= pages);
-        let is_purged = self.purges.iter().all(|(_, state)| state.is_settled());
+        let is_purged = self.last.iter().all(|last| *last == Last::Settled);
         match stage {
             Stage::Marked => true,
             Stage::Rendered => is_rendered,
@@ -88,16 +98,25 @@ pub(crate) enum Round {
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
     progress: Mutex<Progress>,
-    /// Which connectors, by their places, the last round has told something about.
-    last_rounds: Mutex<Vec<usize>>,
     changed: Notify,
 }
 
 impl Watched {
     pub(crate) fn new(connectors: impl Iterator<Item = &'static str>) -> Self {
         let purges = connectors.map(|name| (name, PurgeState::Pending)).collect();
-        let progress = Mutex::new(Progress { purges, ..Progress::default() });
-        Self { progress, ..Self::default() }
+        Self::of(purges, Last::Silent)
+    }
+
+    /// One about which nothing is to be done.
+    pub(crate) fn nothing(connectors: impl Iterator<Item = &'static str>) -> Self {
+        let watched = Self::of(connectors.map(|name| (name, PurgeState::Confirmed)).collect(), Last::Settled);
+        watched.change(|progress| progress.pages = Some(0));
+        watched
+    }
+
+    fn of(purges: Vec<(&'static str, PurgeState)>, last: Last) -> Self {
+        let last = vec![last; purges.len()];
+        Self { progress: Mutex::new(Progress { purges, last, ..Progress::default() }), ..Self::default() }
     }
 
     pub(crate) fn now(&self) -> Progress {
@@ -111,18 +130,16 @@ impl Watched {
 
     /// What the connector in this place said. A first purge that ends late does not hide what the last one said.
     pub(crate) fn purged(&self, nth: usize, round: Round, state: PurgeState) {
-        {
-            let mut told = lock(&self.last_rounds);
+        self.change(|progress| {
+            let both = progress.purges.get_mut(nth).zip(progress.last.get_mut(nth));
+            let Some(((_, known), last)) = both else { return };
             match round {
-                Round::First if told.contains(&nth) => return,
-                Round::Last if state != PurgeState::Pending && !told.contains(&nth) => told.push(nth),
+                Round::First if *last != Last::Silent => return,
+                Round::Last if state.is_settled() => *last = Last::Settled,
+                Round::Last if state != PurgeState::Pending => *last = Last::Told,
                 Round::First | Round::Last => {}
             }
-        }
-        self.change(|progress| {
-            if let Some((_, known)) = progress.purges.get_mut(nth) {
-                *known = state;
-            }
+            *known = state;
         });
     }
 
@@ -167,6 +184,9 @@ mod tests {
         assert_eq!(stage(), Stage::Marked);
         watched.change(|progress| progress.left += 1);
         assert_eq!(stage(), Stage::Rendered);
+        watched.purged(0, Round::First, PurgeState::Confirmed);
+        watched.purged(1, Round::First, PurgeState::Confirmed);
+        assert_eq!(stage(), Stage::Rendered, "the first of two rounds settles nothing");
         watched.purged(0, Round::Last, PurgeState::Confirmed);
         watched.purged(1, Round::Last, PurgeState::Retrying("busy".to_owned()));
         assert_eq!(stage(), Stage::Rendered);

@@ -143,7 +143,9 @@ reasons! {
     QueueFull = "queue-full",
     /// The queue can't be reached, or does not give back what it took: jobs are kept in memory.
     QueueUnavailable = "queue-unavailable",
-    /// A connector did not confirm a purge.
+    /// A connector did not confirm a purge yet: it is told again.
+    PurgeRetried = "purge-retried",
+    /// A connector did not confirm a purge, and is not told again.
     PurgeFailed = "purge-failed",
     /// The index dropped a page for want of room: lists of URLs are incomplete for a while.
     IndexFull = "index-full",

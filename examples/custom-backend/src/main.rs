@@ -1,4 +1,4 @@
-//! An application on backends of its own: greetings that are rendered once and changed by whoever likes.
+//! An application on backends of its own: a greeting for each name, rendered once and changed by whoever likes.
 //!
 //! Read [`backends`] first. Then: `cargo run -p custom-backend`, and in another shell
 //!
@@ -9,9 +9,9 @@
 //! $ cat custom-backend.purges                                             # what the cache in front was told
 //! ```
 
+use std::collections::HashMap;
 use std::error::Error;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -19,7 +19,7 @@ use axum::extract::{Path, State};
 use axum::response::Html;
 use axum::routing::get;
 use edge_isr_axum::prelude::*;
-use edge_isr_axum::{BuildId, Builder, Mode};
+use edge_isr_axum::{BuildId, Builder};
 
 mod backends;
 
@@ -30,7 +30,8 @@ const GREETINGS: [&str; 3] = ["Hello", "Grüezi", "こんにちは"];
 #[derive(Clone)]
 struct App {
     graph: Graph,
-    greeting: Arc<AtomicUsize>,
+    /// How often each was changed.
+    changes: Arc<Mutex<HashMap<String, usize>>>,
 }
 
 #[tokio::main]
@@ -59,12 +60,13 @@ fn router(isr: &Isr) -> Router {
     let layer = IsrLayer::new(isr).policy(policy).tags(path_tag("greeting:{name}"));
     Router::new()
         .route("/greetings/{name}", get(greet).layer(layer).post(change))
-        .with_state(App { graph: isr.graph(), greeting: Arc::default() })
+        .with_state(App { graph: isr.graph(), changes: Arc::default() })
         .layer(isr.edge())
 }
 
 async fn greet(Path(name): Path<String>, State(app): State<App>) -> Html<String> {
-    let greeting = GREETINGS[app.greeting.load(Relaxed) % GREETINGS.len()];
+    let changes = app.changes.lock().unwrap_or_else(PoisonError::into_inner).get(&name).copied();
+    let greeting = GREETINGS[changes.unwrap_or_default() % GREETINGS.len()];
     let name: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
     Html(format!("<p>{greeting}, {name}!</p>\n"))
 }
@@ -73,8 +75,9 @@ async fn change(
     Path(name): Path<String>,
     State(app): State<App>,
 ) -> axum::response::Result<(Receipt, &'static str)> {
-    app.greeting.fetch_add(1, Relaxed); // first the change, then the word about it
-    let receipt = app.graph.by_url(&format!("/greetings/{name}"), Mode::Soft).await?;
+    // First the change, then the word about it.
+    *app.changes.lock().unwrap_or_else(PoisonError::into_inner).entry(name.clone()).or_default() += 1;
+    let receipt = app.graph.revalidate_by_tags([tag("greeting", &name)]).await?;
     Ok((receipt, "changed\n"))
 }
 

@@ -47,9 +47,14 @@ fn adapters_name_no_backend() {
 #[test]
 fn files_can_be_held_in_mind() {
     let exceptions = [
-        ("edge-isr-core/src/isr/admit.rs", "dressing a page has not yet a file of its own"),
-        ("edge-isr-core/src/isr/worker.rs", "how it ends has not yet a file of its own"),
-        ("edge-isr-tower/src/service.rs", "the rare roads have not yet a file of their own"),
+        (
+            "edge-isr-core/src/isr/admit.rs",
+            "a page is judged, dressed and stored in one sequence, from top to bottom",
+        ),
+        (
+            "edge-isr-tower/src/service.rs",
+            "one request from its head to its answer, the rare roads beside the common one",
+        ),
     ];
     expect_none(&except(lengths::of_files(workspace()), &exceptions), "a file is about one thing");
 }
@@ -71,7 +76,7 @@ fn one_file_reads_the_clock() {
             "edge-isr-core/src/isr/jobs.rs",
             "a queue that hangs is left alone for a while of the timers it is waited by",
         ),
-        ("edge-isr-core/src/isr/worker.rs", "sleeps until its next look; what is due, the `Clock` says"),
+        ("edge-isr-core/src/isr/worker/mod.rs", "sleeps until its next look; what is due, the `Clock` says"),
     ];
     expect_none(
         &except(clocks::elsewhere(workspace()), &exceptions),

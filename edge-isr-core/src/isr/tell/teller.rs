@@ -105,12 +105,12 @@ impl Teller {
                         return Vec::new();
                     };
                     self.patience = left;
-                    retry(&mut call, &why);
+                    self.retry(&mut call, &why);
                     calls.push_front(call);
                     tokio::time::sleep(pause).await;
                 }
                 failure if failure.is_transient() && !is_last => {
-                    retry(&mut call, &why);
+                    self.retry(&mut call, &why);
                     again.push(call);
                 }
                 failure if !failure.is_transient() && call.items.len() > 1 => {
@@ -134,15 +134,17 @@ impl Teller {
         ask(self.isr.0.limits.purge_wait, async { outbox.connector.purge(&purge).await }).await
     }
 
+    fn retry(&self, call: &mut Told, why: &str) {
+        let advice = "the cache in front is told again after a while; the receipt says what it answered";
+        self.isr.note(Reason::PurgeRetried, self.outbox().name(), advice);
+        call.items.iter_mut().flat_map(|(_, shares)| shares).for_each(|share| share.retry(why));
+    }
+
     fn give_up(&self, call: Told, why: &str) {
         let advice = "the cache in front may serve old pages until they age out; the receipt says why";
         self.isr.note(Reason::PurgeFailed, self.outbox().name(), advice);
         call.items.into_iter().flat_map(|(_, shares)| shares).for_each(|share| share.fail(why));
     }
-}
-
-fn retry(call: &mut Told, why: &str) {
-    call.items.iter_mut().flat_map(|(_, shares)| shares).for_each(|share| share.retry(why));
 }
 
 /// How long to wait before each further attempt: twice as long each time, and up to as long again by chance.

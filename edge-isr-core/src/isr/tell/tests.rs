@@ -131,7 +131,12 @@ async fn p22_a_call_that_fails_is_repeated_with_growing_delays_and_then_given_up
     cdn.set_failing(true);
     let receipt = soft(&isr, [Tag::named("a"), Tag::named("b")]).await;
     assert!(matches!(state(&receipt), PurgeState::Retrying(_)));
-    assert!(isr.health().notes.iter().all(|note| note.subject != "recording"));
+    assert!(
+        isr.health()
+            .notes
+            .iter()
+            .all(|note| (note.reason, &*note.subject) != (Reason::PurgeFailed, "recording"))
+    );
     isr.idle().await;
     let gaps = timed.gaps();
     assert_eq!(gaps.len(), 4);
@@ -219,6 +224,9 @@ async fn p07_p22_a_connector_that_panics_or_hangs_is_asked_again_and_takes_nothi
         assert!(receipt.purges().iter().all(|(_, state)| *state == PurgeState::Confirmed));
     }
     assert_eq!((bad.seen().len(), good.seen().len()), (4, 2));
+    assert_eq!(isr.stats().count(Reason::PurgeRetried), 2, "counted, though it confirmed in the end");
+    let named = |note: &crate::Note| note.reason == Reason::PurgeRetried && note.subject == "recording";
+    assert!(isr.health().notes.iter().any(named));
 }
 
 #[tokio::test(start_paused = true)]

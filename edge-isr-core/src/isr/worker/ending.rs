@@ -1,0 +1,120 @@
+//! How a job ends, and how a worker does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio::task::JoinError;
+
+use super::{Rendered, Worker};
+use crate::error::Result;
+use crate::isr::jobs::Taken;
+use crate::isr::runs::Ending;
+use crate::model::reason::Reason;
+use crate::model::snapshot::Snapshot;
+use crate::origin::Refilled;
+use crate::queue::Finished;
+
+/// How long what is left of a killed worker waits for the next one before the caches in front are told of it.
+const ORPHANED: Duration = Duration::from_secs(5);
+
+impl Worker {
+    pub(super) async fn finish(&mut self, done: Result<Rendered, JoinError>) {
+        // Only an aborted task has no answer, and nobody aborts these while the worker runs.
+        let Ok((taken, refilled)) = done else { return };
+        let scope = Arc::clone(taken.job.key.scope());
+        if let Some(of_host) = self.by_host.get_mut(&*scope.authority) {
+            *of_host -= 1;
+            if *of_host == 0 {
+                self.by_host.remove(&*scope.authority);
+            }
+        }
+        match refilled {
+            Ok(Refilled::Done(Snapshot { seq, .. })) => {
+                self.ended(taken, seq, Ending::Reached(seq)).await;
+            }
+            Ok(Refilled::Unreached) => {
+                let advice = "give `worker` the finished application, with the layer that serves this route";
+                self.isr.note(Reason::RefillUnreached, &scope.route, advice);
+                self.give_up(taken, Reason::RefillUnreached).await;
+            }
+            Ok(Refilled::Failed(_)) | Err(_) => {
+                let advice = "the last good page is kept; see why the handler fails";
+                self.isr.note(Reason::RefillFailed, &scope.route, advice);
+                if taken.attempts + 1 >= self.isr.0.limits.job_attempts {
+                    self.give_up(taken, Reason::RefillFailed).await;
+                } else {
+                    let not_before = self.isr.0.clock.now().after(backoff(taken.attempts));
+                    self.isr.0.runs.puts_off(&taken.job.key);
+                    taken.retry(not_before).await;
+                }
+            }
+        }
+    }
+
+    pub(super) async fn ended(&self, taken: Taken, seq: u64, ending: Ending) -> Finished {
+        let key = taken.job.key.clone();
+        let finished = taken.finish(seq).await;
+        // Whatever the queue says: the page is what it is.
+        self.isr.job_ended(&key, ending);
+        finished
+    }
+
+    pub(super) async fn give_up(&self, taken: Taken, reason: Reason) {
+        let (key, want) = (taken.job.key.clone(), taken.job.want);
+        if taken.bury(reason).await == Finished::Done {
+            self.isr.job_ended(&key, Ending::GivenUp(want));
+        }
+    }
+
+    /// What is in the air lands; `shutdown` has the deadline.
+    pub(super) async fn drain(&mut self) {
+        let isr = self.isr.clone();
+        let landing = async {
+            while let Some(done) = self.renders.join_next().await {
+                self.finish(done).await;
+            }
+        };
+        tokio::select! {
+            () = landing => {}
+            () = isr.aborted() => {}
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let isr = &self.isr;
+        if !isr.0.runs.detach(self.foreman.is_some()) {
+            return;
+        }
+        // Outside a runtime it is the end of everything.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if isr.0.runs.is_closed() {
+            isr.tell_the_rest();
+            return;
+        }
+        if isr.0.outboxes.is_empty() || isr.0.runs.is_empty() {
+            return;
+        }
+        let isr = isr.clone();
+        runtime.spawn(async move {
+            tokio::time::sleep(ORPHANED).await;
+            if !isr.0.runs.has_workers() {
+                isr.tell_of_orphans();
+            }
+        });
+    }
+}
+
+/// From one second on twice as long each time, up to a minute, and up to as much again at random.
+fn backoff(attempts: u32) -> Duration {
+    let mut delays = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_secs(1))
+        .with_max_delay(Duration::from_secs(60))
+        .with_factor(2.0)
+        .without_max_times()
+        .with_jitter()
+        .build();
+    delays.nth(attempts as usize).unwrap_or(Duration::from_secs(60))
+}
