@@ -131,7 +131,8 @@ impl Isr {
     #[inline]
     pub fn answer(&self, hit: &Hit, selection: &Selection) -> Response<bytes::Bytes> {
         hit.page.scope().touch(hit.now);
-        if self.applied() != hit.applied || hit.staleness.is_some() || self.0.debug {
+        let is_plain = hit.staleness.is_none() && !self.0.debug;
+        if !is_plain || self.applied() != hit.applied && !self.is_still_fresh(hit) {
             return self.answer_with_care(hit, selection);
         }
         self.0.counters.count(Reason::Hit);
@@ -150,6 +151,13 @@ impl Isr {
 
     fn draw(&self, hit: &Hit) -> bool {
         hit.page.lead().is_due(hit.age(), hit.page.lifetime().fresh, || self.0.chance.unit())
+    }
+
+    /// Whether what was applied since the look-up left the page as fresh as it was: most invalidations are of others.
+    #[cold]
+    fn is_still_fresh(&self, hit: &Hit) -> bool {
+        let applied = self.applied();
+        hit.page.judge(hit.now, &self.marks_of(&hit.page), applied) == Verdict::Fresh
     }
 
     #[cold]
