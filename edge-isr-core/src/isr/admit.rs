@@ -285,8 +285,7 @@ impl Isr {
     fn keep(&self, permit: &Permit, page: &Arc<Page>, tags: &TagSet) -> Option<Reason> {
         let key = permit.key();
         let now = self.0.clock.now();
-        let applied = self.applied();
-        if page.judge(now, &self.marks_of(page), applied) == Verdict::Dead {
+        if self.verdict_of(page, now, self.applied()) == Verdict::Dead {
             return Some(Reason::Overtaken);
         }
         if key.scope().is_displaced() {

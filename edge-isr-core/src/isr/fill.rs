@@ -167,8 +167,7 @@ impl Isr {
         if self.lacks(crate::testing::Twin::JoinOvertaken) {
             return Ok(HandOut { page: Arc::clone(page), now, overtaken: false });
         }
-        let applied = self.applied();
-        let verdict = page.judge(now, &self.marks_of(page), applied);
+        let verdict = self.verdict_of(page, now, self.applied());
         let birth = page.birth();
         let overtaken = match verdict {
             Verdict::Fresh => false,
@@ -194,8 +193,7 @@ impl Isr {
     #[must_use]
     pub fn stand_in(&self, page: &Arc<Page>) -> Option<HandOut> {
         let now = self.0.clock.now();
-        let applied = self.applied();
-        let verdict = page.judge(now, &self.marks_of(page), applied);
+        let verdict = self.verdict_of(page, now, self.applied());
         let may = verdict != Verdict::Dead && page.lifetime().may_serve_on_error(page.age(now));
         let overtaken = verdict == Verdict::Stale(Staleness::Invalidated);
         may.then(|| HandOut { page: Arc::clone(page), now, overtaken })

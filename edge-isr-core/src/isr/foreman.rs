@@ -173,8 +173,7 @@ impl Isr {
     pub(super) async fn older_flight_landed(&self, key: &CacheKey, want: u64) {
         let inner = &self.0;
         let Some(page) = inner.pages.peek(key) else { return };
-        let applied = inner.graph.ledger().applied();
-        if page.judge(inner.clock.now(), &self.marks_of(&page), applied) == Verdict::Dead {
+        if self.verdict_of(&page, inner.clock.now(), self.applied()) == Verdict::Dead {
             return;
         }
         if let Some(older) = inner.flights.begun_before(key, want) {
@@ -206,9 +205,7 @@ impl Isr {
         if page.birth().snapshot.seq >= want {
             return true;
         }
-        // Before the marks are read: what is applied later is not remembered as seen.
-        let applied = self.0.graph.ledger().applied();
-        let verdict = page.judge(self.0.clock.now(), &self.marks_of(page), applied);
+        let verdict = self.verdict_of(page, self.0.clock.now(), self.applied());
         matches!(verdict, Verdict::Fresh | Verdict::Stale(Staleness::Aged))
     }
 

@@ -14,7 +14,7 @@ use crate::model::decide::{Decision, decide};
 use crate::model::key::KeyRef;
 use crate::model::page::{Page, keep_private, zero_freshness};
 use crate::model::reason::Reason;
-use crate::model::snapshot::Marks;
+use crate::model::snapshot::Seen;
 use crate::model::verdict::{Staleness, Verdict};
 use crate::sync::between_steps;
 
@@ -90,9 +90,7 @@ impl Isr {
     #[cold]
     fn judge(&self, page: Arc<Page>, now: Moment, applied: u64, owed: impl FnOnce() -> u64) -> LookUp {
         between_steps();
-        let marks = self.marks_of(&page);
-        between_steps();
-        let verdict = page.judge(now, &marks, applied);
+        let verdict = self.verdict_of(&page, now, applied);
         let birth = page.birth();
         let owed = if verdict == Verdict::Stale(Staleness::Invalidated) { owed() } else { 0 };
         match decide(verdict, page.lifetime(), page.age(now), birth.snapshot.seq, owed) {
@@ -118,9 +116,18 @@ impl Isr {
         }
     }
 
-    pub(crate) fn marks_of(&self, page: &Page) -> Marks {
+    /// Judges a page as of `applied`, which was loaded before: what is applied later is not remembered as seen.
+    pub(crate) fn verdict_of(&self, page: &Page, now: Moment, applied: u64) -> Verdict {
+        let ledger = self.0.graph.ledger();
         let scope = page.scope().ids(self.0.build.as_deref());
-        self.0.graph.ledger().marks(page.ids().chain(scope.iter().copied()))
+        let ids = || page.ids().chain(scope.iter().copied());
+        let seen = Seen { applied, changes: ledger.changes(ids()) };
+        between_steps();
+        page.judge_unchanged(now, seen).unwrap_or_else(|| {
+            let marks = ledger.marks(ids());
+            between_steps();
+            page.judge(now, &marks, seen)
+        })
     }
 
     /// Answers from a page that was looked up.
@@ -156,14 +163,12 @@ impl Isr {
     /// Whether what was applied since the look-up left the page as fresh as it was: most invalidations are of others.
     #[cold]
     fn is_still_fresh(&self, hit: &Hit) -> bool {
-        let applied = self.applied();
-        hit.page.judge(hit.now, &self.marks_of(&hit.page), applied) == Verdict::Fresh
+        self.verdict_of(&hit.page, hit.now, self.applied()) == Verdict::Fresh
     }
 
     #[cold]
     fn answer_with_care(&self, hit: &Hit, selection: &Selection) -> Response<bytes::Bytes> {
-        let applied = self.applied();
-        let verdict = hit.page.judge(hit.now, &self.marks_of(&hit.page), applied);
+        let verdict = self.verdict_of(&hit.page, hit.now, self.applied());
         let (reason, overtaken) = match verdict {
             Verdict::Fresh => (Reason::Hit, false),
             Verdict::Stale(Staleness::Aged) => (Reason::Aged, false),

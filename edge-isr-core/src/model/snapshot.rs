@@ -68,6 +68,15 @@ pub struct Marks {
     pub latest: Mark,
 }
 
+/// Where the graph stood before a page's marks were read: while either number is the same later, so are they.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Moves with each invalidation that is visible in full.
+    pub applied: u64,
+    /// Moves when one of the page's tags may have been marked. Above zero.
+    pub changes: u64,
+}
+
 /// How strong an invalidation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Mode {

@@ -1,6 +1,9 @@
 //! Must-fail twins for the models of the ledger.
 
+use std::sync::atomic::Ordering::Release;
+
 use super::Ledger;
+use crate::model::tag::TagId;
 
 /// A protection that a model removes, on which it has to turn red.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +14,10 @@ pub enum Lack {
     FloorFirst,
     /// Readers look at the floors before the marks.
     MarksFirst,
+    /// A slot moves before the mark is written: a reader in between remembers the change without the mark.
+    ChangeEarly,
+    /// A slot moves when the invalidation is applied already: a reader in between takes the page for untouched.
+    ChangeLate,
 }
 
 impl Ledger {
@@ -18,5 +25,21 @@ impl Ledger {
     #[must_use]
     pub fn lacking(self, lack: Option<Lack>) -> Self {
         Self { lack, ..self }
+    }
+
+    pub(super) fn changes_elsewhere(&self) -> bool {
+        matches!(self.lack, Some(Lack::ChangeEarly | Lack::ChangeLate))
+    }
+
+    pub(super) fn change_early(&self, id: TagId) {
+        if self.lack == Some(Lack::ChangeEarly) {
+            self.slot(id).fetch_add(1, Release);
+        }
+    }
+
+    pub(super) fn change_late(&self, ids: &[TagId]) {
+        for id in ids.iter().filter(|_| self.lack == Some(Lack::ChangeLate)) {
+            self.slot(*id).fetch_add(1, Release);
+        }
     }
 }

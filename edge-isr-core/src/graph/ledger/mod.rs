@@ -3,13 +3,17 @@
 //! Two counters. `seq` moves **before** the marks are written, and renders snapshot it. `applied` moves
 //! **after** they are written and before the invalidation is acknowledged, and pages compare it. Comparing
 //! `seq` instead would let a reader between bump and mark remember too much.
+//!
+//! And a table of counters, one for the tags that share a slot, that move **between** the two: with the marks they
+//! stand for written, and nothing applied yet. A page whose slots have not moved has been left alone by whatever
+//! was applied, which its readers learn without a lock.
 
 #[cfg(feature = "twins")]
 mod naive;
 
 use std::collections::HashMap;
 use std::ops::DerefMut;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release, SeqCst};
 use std::time::Duration;
 
 use crate::clock::Moment;
@@ -32,6 +36,13 @@ const SHARDS: usize = 256;
 #[cfg(loom)]
 const SHARDS: usize = 1;
 
+/// Tags that share a slot have each other's pages read their marks once more, and nothing worse: 32 KiB keep that
+/// rare at any rate of invalidations.
+#[cfg(not(loom))]
+const SLOTS: usize = 4096;
+#[cfg(loom)]
+const SLOTS: usize = 2;
+
 /// A tag's mark and when it was last raised, for the garbage collector only.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
@@ -49,6 +60,8 @@ pub struct Ledger {
     applied: AtomicU64,
     floor_soft: AtomicU64,
     floor_hard: AtomicU64,
+    /// How many marks were written to the tags of each slot.
+    changes: Box<[AtomicU64]>,
     /// Each lock is held for a few look-ups; never over an await.
     shards: Box<[Mutex<Shard>]>,
     most_per_shard: usize,
@@ -80,6 +93,7 @@ impl Ledger {
             applied: AtomicU64::new(u64::from_le_bytes([a, b, c, d, e, f, g, 0]) + 1),
             floor_soft: AtomicU64::new(0),
             floor_hard: AtomicU64::new(0),
+            changes: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
             shards: (0..SHARDS).map(|_| Mutex::new(Shard::default())).collect(),
             most_per_shard: (most_marks / SHARDS).max(1),
             horizon,
@@ -109,6 +123,18 @@ impl Ledger {
         self.applied.load(Acquire)
     }
 
+    /// Moves when one of these tags may have been marked, or marks were forgotten, whose pages the floors stand for.
+    /// To be read after [`applied`](Self::applied) and before the marks. Above zero: what a page holds that was
+    /// never judged here.
+    ///
+    /// Every part of the sum only grows, so that sums of the same tags are equal only if all parts are.
+    #[must_use]
+    pub fn changes(&self, ids: impl IntoIterator<Item = TagId>) -> u64 {
+        let floor = self.floor();
+        let marks = ids.into_iter().map(|id| self.slot(id).load(Acquire));
+        1 + floor.soft + floor.hard + marks.sum::<u64>()
+    }
+
     /// Marks tags. When this returns, every page that carries one of them and was begun before is stale or dead.
     pub fn mark(&self, ids: &[TagId], mode: Mode, now: Moment) -> u64 {
         #[cfg(feature = "twins")]
@@ -118,7 +144,10 @@ impl Ledger {
         let bump = self.bump();
         self.write(&bump, ids, mode, now);
         between_steps();
-        self.apply(bump)
+        let seq = self.apply(bump);
+        #[cfg(loom)]
+        self.change_late(ids);
+        seq
     }
 
     /// First step: take the number. A render that begins from here on sees the committed data.
@@ -134,6 +163,8 @@ impl Ledger {
         };
         for id in ids {
             between_steps();
+            #[cfg(loom)]
+            self.change_early(*id);
             let mut shard = lock(self.shard(*id));
             let entry = shard.entry(id.0).or_insert(Entry { mark, at: now });
             *entry = Entry { mark: entry.mark.max(mark), at: now.max(entry.at) };
@@ -143,8 +174,20 @@ impl Ledger {
             }
             if shard.len() > self.most_per_shard {
                 self.collect(shard, now);
+            } else {
+                drop(shard);
             }
+            self.change(*id);
         }
+    }
+
+    /// Has readers look at the tag's mark, which is written.
+    fn change(&self, id: TagId) {
+        #[cfg(loom)]
+        if self.changes_elsewhere() {
+            return;
+        }
+        self.slot(id).fetch_add(1, Release);
     }
 
     /// Third step: let pages notice. Only now may the invalidation be acknowledged.
@@ -204,6 +247,11 @@ impl Ledger {
     fn shard(&self, id: TagId) -> &Mutex<Shard> {
         // The high bits: the map inside uses the low ones.
         &self.shards[(id.0 >> 56) as usize % SHARDS]
+    }
+
+    fn slot(&self, id: TagId) -> &AtomicU64 {
+        // Bits that neither the shards nor the map inside go by.
+        &self.changes[(id.0 >> 32) as usize % SLOTS]
     }
 
     /// Makes room in a full shard: what is older than the horizon, and at least half. Dropped marks raise the

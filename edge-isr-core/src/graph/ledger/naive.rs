@@ -47,6 +47,8 @@ impl Ledger {
                         Mode::Hard => Mark { hard: bump.seq, ..standing },
                     };
                     shard.insert(id.0, Entry { mark, at: now });
+                    drop(shard);
+                    self.change(*id);
                 }
                 Some(self.apply(bump))
             }

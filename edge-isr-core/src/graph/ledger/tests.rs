@@ -118,3 +118,29 @@ fn r26_a_render_that_outlives_the_marks_is_caught_by_the_floor() {
     let later = ledger.snapshot().seq;
     assert!(ledger.marks([A]).latest.hard <= later, "what begins now is not harmed");
 }
+
+#[test]
+fn p01_changes_move_with_the_marks_of_the_tags_and_with_nothing_else() {
+    const ELSEWHERE: TagId = TagId(3 << 32);
+    let ledger = ledger(1000);
+    let before = ledger.changes([A, B]);
+    assert!(before > 0, "what a page says that was never judged");
+    let bump = ledger.bump();
+    ledger.write(&bump, &[ELSEWHERE], Mode::Hard, NOW);
+    assert_eq!(ledger.changes([A, B]), before, "another's mark");
+    ledger.write(&bump, &[A], Mode::Soft, NOW);
+    let after = ledger.changes([A, B]);
+    assert!(after > before, "before it is applied");
+    ledger.apply(bump);
+    assert_eq!(ledger.changes([A, B]), after);
+}
+
+#[test]
+fn r26_changes_move_for_everyone_when_marks_are_forgotten() {
+    let ledger = ledger(1000);
+    ledger.mark(&[A], Mode::Soft, NOW);
+    let unmarked = TagId(3 << 32);
+    let before = ledger.changes([unmarked]);
+    ledger.forget_everything(Moment::from_nanos(u64::MAX));
+    assert!(ledger.changes([unmarked]) > before, "the floor speaks for every tag");
+}

@@ -84,6 +84,22 @@ fn p11_one_flight_per_key_and_none_shared_by_two() {
     drop(lead(&flights, &one));
 }
 
+#[tokio::test(start_paused = true)]
+async fn p14_a_job_waits_for_the_render_of_its_page_that_began_too_early_and_for_no_other() {
+    let (flights, _) = flights();
+    let (one, other) = (written("/a"), written("/b"));
+    let first = lead(&flights, &one);
+    let began = first.snapshot().seq;
+    assert!(flights.begun_before(&one, began).is_none(), "it is new enough");
+    assert!(flights.begun_before(&other, began + 1).is_none(), "nobody renders that page");
+    let collided = other.colliding_with(&one);
+    assert!(flights.begun_before(&collided, began + 1).is_none(), "the key decides, not its hash");
+    let older = flights.begun_before(&one, began + 1).expect("a render that began before");
+    drop(first);
+    assert!(matches!(ended(older).await, Outcome::Abandoned));
+    assert!(flights.begun_before(&one, began + 1).is_none(), "it has landed");
+}
+
 #[test]
 fn p15_as_many_follow_as_may_and_a_place_given_up_is_free_again() {
     let (flights, _) = flights();

@@ -13,9 +13,9 @@ use super::ahead::Lead;
 use super::head::Head;
 use super::key::{Audience, CacheKey, KeyRef, Scope};
 use super::lifetime::Lifetime;
-use super::snapshot::{Marks, Snapshot};
+use super::snapshot::{Marks, Seen, Snapshot};
 use super::tag::{TagId, TagSet};
-use super::verdict::{Verdict, verdict};
+use super::verdict::{Staleness, Verdict, verdict};
 use crate::clock::Moment;
 use crate::sync::modelled::AtomicU64;
 
@@ -50,6 +50,8 @@ pub struct Page {
     birth: Birth,
     /// The graph's `applied` as it was before the page's marks were last read and found harmless.
     verified: AtomicU64,
+    /// The graph's `changes` for the page's tags, as they were then.
+    changes: AtomicU64,
     hits: AtomicU32,
     tail_end: u32,
     tags_end: u32,
@@ -102,7 +104,7 @@ impl Page {
             HeaderValue::from_maybe_shared(buffer.slice(start..at)).unwrap_or_else(|_| value.clone())
         });
         let (own, scope) = (own.collect(), Arc::clone(key.scope()));
-        let (verified, hits) = (AtomicU64::new(0), AtomicU32::new(0));
+        let (verified, changes, hits) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU32::new(0));
         Self {
             scope,
             head,
@@ -110,6 +112,7 @@ impl Page {
             own,
             birth,
             verified,
+            changes,
             hits,
             tail_end,
             tags_end,
@@ -213,8 +216,8 @@ impl Page {
         size_of::<Self>() + texts + size_of_val(&*self.own) + OVERHEAD_BYTES
     }
 
-    /// Judges the page by marks that were read after `applied` was.
-    pub fn judge(&self, now: Moment, marks: &Marks, applied: u64) -> Verdict {
+    /// Judges the page by marks that were read after `seen` was.
+    pub fn judge(&self, now: Moment, marks: &Marks, seen: Seen) -> Verdict {
         if self.is_killed() {
             return Verdict::Dead;
         }
@@ -223,8 +226,9 @@ impl Page {
         let untouched = marks.incarnation == snapshot.incarnation
             && marks.latest.soft.max(marks.latest.hard) <= snapshot.seq;
         if untouched {
-            // Pairs with the Acquire in `is_verified`. Never lowers, and never revives a killed page.
-            self.verified.fetch_max(applied, Ordering::Release);
+            // Pair with the Acquire in `is_verified` and `judge_unchanged`. Never lower, and never revive a killed page.
+            self.changes.fetch_max(seen.changes, Ordering::Release);
+            self.verified.fetch_max(seen.applied, Ordering::Release);
         }
         judged
     }
@@ -233,6 +237,18 @@ impl Page {
     #[must_use]
     pub fn is_verified(&self, applied: u64) -> bool {
         self.verified.load(Ordering::Acquire) == applied
+    }
+
+    /// Judges the page without its marks, if none of them can have changed since they were found harmless: what
+    /// was applied meanwhile concerned others.
+    #[must_use]
+    pub fn judge_unchanged(&self, now: Moment, seen: Seen) -> Option<Verdict> {
+        if self.changes.load(Ordering::Acquire) != seen.changes || self.is_killed() {
+            return None;
+        }
+        self.verified.fetch_max(seen.applied, Ordering::Release);
+        let is_fresh = self.lifetime().is_fresh(self.age(now));
+        Some(if is_fresh { Verdict::Fresh } else { Verdict::Stale(Staleness::Aged) })
     }
 
     /// Takes the page as judged, for the must-fail twin that believes its store.
@@ -286,6 +302,6 @@ mod tests {
 
     #[test]
     fn a_page_has_the_size_that_the_memory_bench_was_run_with() {
-        assert_eq!(size_of::<Page>(), 128);
+        assert_eq!(size_of::<Page>(), 136);
     }
 }

@@ -8,7 +8,7 @@ use crate::model::conditional::Selection;
 use crate::model::key::CacheKey;
 use crate::model::lifetime::Lifetime;
 use crate::model::page::Page;
-use crate::model::snapshot::{Incarnation, Mark, Marks, Snapshot};
+use crate::model::snapshot::{Incarnation, Mark, Marks, Seen, Snapshot};
 use crate::model::tag::{TagId, TagSet, tag};
 use crate::model::verdict::Loss;
 use crate::store::{PageStore, Put};
@@ -80,7 +80,7 @@ fn look(page: &Page) -> impl PartialEq + std::fmt::Debug + use<> {
     ids.dedup();
     let tags: Vec<String> = page.tags().map(str::to_owned).collect();
     // What the loss of marks makes of it: only pages that say so survive it.
-    let after_loss = page.judge(page.birth().at, &lost, 0);
+    let after_loss = page.judge(page.birth().at, &lost, Seen { applied: 0, changes: 0 });
     (page.key(), whole, tags, ids, *page.lifetime(), page.birth().snapshot, page.is_draft(), after_loss)
 }
 
