@@ -76,17 +76,7 @@ fn index() -> Outcome {
     let mut shared: Option<Arc<Scope>> = None;
     for post in 0..PAGES {
         let path = format!("/posts/{post}");
-        let key = KeyRef {
-            scheme: Scheme::Http,
-            authority: HOST_NAME,
-            route: ROUTE,
-            tenant: None,
-            audience: Audience::Public,
-            vary: &[],
-            path: &path,
-            query: None,
-            dimensions: &[],
-        };
+        let key = KeyRef::new(Scheme::Http, HOST_NAME, ROUTE, &path);
         let scope = shared.get_or_insert_with(|| Arc::new(key.scope()));
         let tags: TagSet = tags_of(post).into_iter().collect();
         index.bind(&key.to_owned(Arc::clone(scope)), &tags, clock.now(), Moment::from_nanos(u64::MAX));

@@ -11,7 +11,7 @@ use edge_isr_core::isr::admit::{Admitted, Sealed};
 use edge_isr_core::isr::flight::Permit;
 use edge_isr_core::isr::look_up::LookUp;
 use edge_isr_core::model::authority::Scheme;
-use edge_isr_core::model::key::{Audience, CacheKey, KeyRef};
+use edge_isr_core::model::key::{CacheKey, KeyRef};
 use edge_isr_core::testing::ManualClock;
 use edge_isr_core::testing::contract::run;
 use edge_isr_core::{Builder, Isr, Mode, Policy, Reason, Tag};
@@ -173,17 +173,7 @@ struct Pair {
 fn key_of(isr: &Isr, page: usize) -> CacheKey {
     let (path, query) =
         PATHS[page].split_once('?').map_or((PATHS[page], None), |(path, query)| (path, Some(query)));
-    isr.own_key(&KeyRef {
-        scheme: Scheme::Http,
-        authority: "h.example",
-        route: "/{*path}",
-        tenant: None,
-        audience: Audience::Public,
-        vary: &[],
-        path,
-        query,
-        dimensions: &[],
-    })
+    isr.own_key(&KeyRef { query, ..KeyRef::new(Scheme::Http, "h.example", "/{*path}", path) })
 }
 
 impl Pair {

@@ -13,7 +13,7 @@ use edge_isr_core::clock::Moment;
 use edge_isr_core::graph::{Lack, Ledger};
 use edge_isr_core::model::authority::Scheme;
 use edge_isr_core::model::head::HeadParts;
-use edge_isr_core::model::key::{Audience, KeyRef};
+use edge_isr_core::model::key::KeyRef;
 use edge_isr_core::model::lifetime::Lifetime;
 use edge_isr_core::model::page::{Birth, Page};
 use edge_isr_core::model::snapshot::{Incarnation, Mark, Mode, Seen, Snapshot};
@@ -45,17 +45,7 @@ fn id(name: &str) -> TagId {
 
 /// A page that carries these tags and was begun at this snapshot.
 fn page(tags: &[&str], snapshot: Snapshot) -> Arc<Page> {
-    let key = KeyRef {
-        scheme: Scheme::Https,
-        authority: "example.com",
-        route: "/",
-        tenant: None,
-        audience: Audience::Public,
-        vary: &[],
-        path: "/",
-        query: None,
-        dimensions: &[],
-    };
+    let key = KeyRef::new(Scheme::Https, "example.com", "/", "/");
     let key = key.to_owned(std::sync::Arc::new(key.scope()));
     let lifetime = Lifetime { fresh: Duration::from_secs(60), ..Lifetime::default() };
     let parts = HeadParts::take(StatusCode::OK, HeaderMap::new(), lifetime, Loss::Miss);

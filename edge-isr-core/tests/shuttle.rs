@@ -21,7 +21,7 @@ use edge_isr_core::isr::admit::{Admitted, Sealed};
 use edge_isr_core::isr::flight::{Boarding, Outcome, Permit};
 use edge_isr_core::isr::look_up::LookUp;
 use edge_isr_core::model::authority::Scheme;
-use edge_isr_core::model::key::{Audience, CacheKey, KeyRef};
+use edge_isr_core::model::key::{CacheKey, KeyRef};
 use edge_isr_core::model::page::Page;
 use edge_isr_core::model::policy::Rules;
 use edge_isr_core::testing::{ManualClock, Twin};
@@ -94,17 +94,7 @@ struct World {
 }
 
 fn key(path: &str) -> CacheKey {
-    let key = KeyRef {
-        scheme: Scheme::Https,
-        authority: "example.com",
-        route: "/{page}",
-        tenant: None,
-        audience: Audience::Public,
-        vary: &[],
-        path,
-        query: None,
-        dimensions: &[],
-    };
+    let key = KeyRef::new(Scheme::Https, "example.com", "/{page}", path);
     key.to_owned(Arc::new(key.scope()))
 }
 

@@ -6,7 +6,7 @@ use axum::body::Body;
 use edge_isr_axum::Isr;
 use edge_isr_core::Origin;
 use edge_isr_core::model::authority::Scheme;
-use edge_isr_core::model::key::{Audience, CacheKey, KeyRef};
+use edge_isr_core::model::key::{CacheKey, KeyRef};
 use edge_isr_core::testing::contract::origin::Scene;
 use edge_isr_core::testing::{Faults, Faulty};
 use edge_isr_stories::*;
@@ -26,15 +26,5 @@ fn scene(position: Position, wrap: fn(AppOrigin<Site, Body>) -> Arc<dyn Origin>)
 }
 
 fn key(isr: &Isr, route: &str, path: &str) -> CacheKey {
-    isr.own_key(&KeyRef {
-        scheme: Scheme::Http,
-        authority: "www.example.com",
-        route,
-        tenant: None,
-        audience: Audience::Public,
-        vary: &[],
-        path,
-        query: None,
-        dimensions: &[],
-    })
+    isr.own_key(&KeyRef::new(Scheme::Http, "www.example.com", route, path))
 }

@@ -10,7 +10,7 @@ use super::admit::{Admitted, Sealed};
 use super::flight::{Boarding, Permit};
 use super::{Builder, Isr};
 use crate::model::authority::Scheme;
-use crate::model::key::{Audience, CacheKey, KeyRef};
+use crate::model::key::{CacheKey, KeyRef};
 use crate::model::page::Page;
 use crate::model::policy::Policy;
 use crate::model::snapshot::Mode;
@@ -24,17 +24,7 @@ pub(super) fn policy() -> Policy {
 }
 
 pub(super) fn key(path: &str) -> KeyRef<'_> {
-    KeyRef {
-        scheme: Scheme::Http,
-        authority: "h.example",
-        route: "/{*path}",
-        tenant: None,
-        audience: Audience::Public,
-        vary: &[],
-        path,
-        query: None,
-        dimensions: &[],
-    }
+    KeyRef::new(Scheme::Http, "h.example", "/{*path}", path)
 }
 
 /// An engine whose clock stands still.

@@ -168,7 +168,6 @@ mod tests {
     use crate::clock::Moment;
     use crate::model::authority::Scheme;
     use crate::model::head::HeadParts;
-    use crate::model::key::Audience;
     use crate::model::lifetime::Lifetime;
     use crate::model::page::Birth;
     use crate::model::snapshot::{Incarnation, Snapshot};
@@ -176,17 +175,7 @@ mod tests {
     use crate::model::verdict::Loss;
 
     fn key(path: &str) -> KeyRef<'_> {
-        KeyRef {
-            scheme: Scheme::Http,
-            authority: "h",
-            route: "/{*path}",
-            tenant: None,
-            audience: Audience::Public,
-            vary: &[],
-            path,
-            query: None,
-            dimensions: &[],
-        }
+        KeyRef::new(Scheme::Http, "h", "/{*path}", path)
     }
 
     fn page(key: &CacheKey) -> Arc<Page> {

@@ -46,17 +46,7 @@ pub fn key() -> CacheKey {
 
 /// The key of a path that it shares with nobody else.
 fn at(path: &str) -> CacheKey {
-    written(&KeyRef {
-        scheme: Scheme::Https,
-        authority: "www.example.com",
-        route: "/samples/{id}",
-        tenant: None,
-        audience: Audience::Public,
-        vary: &[],
-        path,
-        query: None,
-        dimensions: &[],
-    })
+    written(&KeyRef::new(Scheme::Https, "www.example.com", "/samples/{id}", path))
 }
 
 fn written(key: &KeyRef<'_>) -> CacheKey {

@@ -3,24 +3,14 @@ use std::sync::Arc;
 use super::room::MOST_OF_URL;
 use super::*;
 use crate::model::authority::Scheme;
-use crate::model::key::{Audience, Dimension, KeyRef};
+use crate::model::key::{Dimension, KeyRef};
 
 fn key(path: &str, query: Option<&str>) -> CacheKey {
     on("h", path, query, &[])
 }
 
 fn on(authority: &str, path: &str, query: Option<&str>, dimensions: &[Dimension<'_>]) -> CacheKey {
-    let key = KeyRef {
-        scheme: Scheme::Http,
-        authority,
-        route: "/r",
-        tenant: None,
-        audience: Audience::Public,
-        vary: &[],
-        path,
-        query,
-        dimensions,
-    };
+    let key = KeyRef { query, dimensions, ..KeyRef::new(Scheme::Http, authority, "/r", path) };
     key.to_owned(Arc::new(key.scope()))
 }
 

@@ -42,6 +42,24 @@ pub struct KeyRef<'a> {
     pub dimensions: &'a [Dimension<'a>],
 }
 
+impl<'a> KeyRef<'a> {
+    /// The key of a page that stands once under its path: public, without tenant, query, headers or variants.
+    #[must_use]
+    pub const fn new(scheme: Scheme, authority: &'a str, route: &'a str, path: &'a str) -> Self {
+        Self {
+            scheme,
+            authority,
+            route,
+            tenant: None,
+            audience: Audience::Public,
+            vary: &[],
+            path,
+            query: None,
+            dimensions: &[],
+        }
+    }
+}
+
 impl KeyRef<'_> {
     /// The keyed hash of the key, for use inside the process only.
     #[must_use]

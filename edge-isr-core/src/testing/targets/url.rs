@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::lines;
 use crate::model::authority::{Scheme, normalize};
 use crate::model::implicit::{self, At, MAX_PATH_DEPTH, UrlTag, url_hash};
-use crate::model::key::{Audience, KeyRef};
+use crate::model::key::KeyRef;
 use crate::model::tag::MAX_TAG_BYTES;
 
 /// The lines of the input are a host, two paths and a query.
@@ -110,17 +110,7 @@ fn spellings(at: At<'_>, one: &str, two: &str, query: Option<&str>) {
 }
 
 fn key<'a>(host: &'a str, path: &'a str, query: Option<&'a str>) -> KeyRef<'a> {
-    KeyRef {
-        scheme: Scheme::Http,
-        authority: host,
-        route: "/{*rest}",
-        tenant: None,
-        audience: Audience::Public,
-        vary: &[],
-        path,
-        query,
-        dimensions: &[],
-    }
+    KeyRef { query, ..KeyRef::new(Scheme::Http, host, "/{*rest}", path) }
 }
 
 /// A page carries the tags of its own URL and of the paths above it, and no other's.
