@@ -6,7 +6,7 @@ use edge_isr_axum::{Limits, Tag, TagSet, tag};
 use edge_isr_core::clock::{Clock, Moment, SystemClock};
 use edge_isr_core::graph::Index;
 use edge_isr_core::model::authority::Scheme;
-use edge_isr_core::model::key::{Audience, KeyRef, Scope};
+use edge_isr_core::model::key::{KeyRef, Scope};
 
 use crate::outcome::{Outcome, child, float};
 use crate::report::{Report, Unit};

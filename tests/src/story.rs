@@ -64,6 +64,14 @@ impl Story {
         get(&self.site, path).await
     }
 
+    /// Stores so many pages, from `/pages/0` on, that carry the tag `list`.
+    pub async fn list(&self, pages: u64) {
+        self.page.tags([Tag::named("list")]);
+        for id in 0..pages {
+            self.get(&format!("/pages/{id}")).await;
+        }
+    }
+
     /// A visitor whose request is on its way: it has looked up, and leads or follows.
     pub async fn begun(&self, path: &str) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
         let (site, path) = (self.site.clone(), path.to_owned());

@@ -249,10 +249,7 @@ async fn p22_a_plan_says_what_is_then_done_and_does_nothing() {
     );
     let none = RecordingConnector::with_limits(PurgeLimits { tags: 0, urls: 0, ..limits });
     let story = with(&tags, |builder| builder.connector(urls.clone()).connector(none.clone()));
-    story.page.tags([Tag::named("list")]);
-    for id in 0..7 {
-        story.get(&format!("/pages/{id}")).await;
-    }
+    story.list(7).await;
     let graph = story.isr.graph();
     let told = [Tag::named("list"), tag("page", 1), tag("nobody", 1)];
     let plan = graph.plan(told.clone(), Mode::Soft).await.unwrap();
@@ -310,10 +307,7 @@ async fn p22_a_cache_that_knows_no_tags_gets_urls_and_everything_where_the_list_
             limits.index_rows = rows;
             builder.limits(limits)
         });
-        story.page.tags([Tag::named("list")]);
-        for id in 0..7 {
-            story.get(&format!("/pages/{id}")).await;
-        }
+        story.list(7).await;
         story.isr.graph().revalidate_by_tags([Tag::named("list")]).await.unwrap();
         let seen = recording.seen();
         if rows == 100 {
@@ -445,10 +439,7 @@ async fn p15_p22_of_more_urls_than_are_kept_everything_is_purged() {
     let recording =
         RecordingConnector::with_limits(PurgeLimits { tags: 0, urls: 100, ..PurgeLimits::default() });
     let story = with(&recording, |builder| builder);
-    story.page.tags([Tag::named("list")]);
-    for id in 0..10_001 {
-        story.get(&format!("/pages/{id}")).await;
-    }
+    story.list(10_001).await;
     let _worker = story.worker().await;
     story.page.tags([]);
     story.isr.graph().revalidate_by_tags([Tag::named("list")]).await.unwrap();

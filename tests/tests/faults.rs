@@ -117,10 +117,7 @@ async fn p22_p20_a_worker_that_is_killed_while_a_hard_invalidation_settles_loses
 async fn p20_of_two_workers_the_one_that_lists_is_killed_and_the_other_goes_on() {
     let story = Story::at(Position::Inside);
     let (lists, other) = (story.worker().await, story.worker().await);
-    story.page.tags([Tag::named("list")]);
-    for id in 0..300 {
-        story.get(&format!("/pages/{id}")).await;
-    }
+    story.list(300).await;
     story.page.commit(2);
     story.page.gated(true);
     story.isr.graph().revalidate_by_tags([Tag::named("list")]).await.unwrap();
@@ -143,10 +140,7 @@ async fn p21_at_shutdown_a_queue_gets_back_what_did_not_land() {
     let given = queue.clone();
     let story = Story::with(Position::Inside, lasting(), |builder| builder.queue(given));
     let worker = story.worker().await;
-    story.page.tags([Tag::named("list")]);
-    for id in 0..20 {
-        story.get(&format!("/pages/{id}")).await;
-    }
+    story.list(20).await;
     story.page.gated(true);
     story.isr.graph().revalidate_by_tags([Tag::named("list")]).await.unwrap();
     story.page.gate().arrivals(8).await;

@@ -225,10 +225,7 @@ async fn p07_ok_means_applied_and_receipts_are_numbered_in_order() {
 #[tokio::test]
 async fn p07_a_receipt_tells_how_many_pages_it_knows_of() {
     let story = Story::at(Position::Inside);
-    story.page.tags([Tag::named("list")]);
-    for id in 0..7 {
-        story.get(&format!("/pages/{id}")).await;
-    }
+    story.list(7).await;
     let graph = story.isr.graph();
     assert_eq!(graph.revalidate_by_tags([Tag::named("list")]).await.unwrap().urls(), Some(7));
     assert_eq!(graph.revalidate_by_tags([tag("page", 3)]).await.unwrap().urls(), Some(1));

@@ -166,10 +166,7 @@ async fn site_of(pages: u64, way: Way) -> Story {
     let story = Story::with(Position::Inside, lasting(), |builder| {
         builder.name(format!("{way:?}")).queue(Bad::new(way))
     });
-    story.page.tags([Tag::named("list")]);
-    for id in 0..pages {
-        story.get(&format!("/pages/{id}")).await;
-    }
+    story.list(pages).await;
     story
 }
 
@@ -241,10 +238,7 @@ async fn p15_a_queue_that_hangs_costs_a_worker_little_of_its_time() {
     let queue = Bad::new(Way::Hangs);
     let calls = Arc::clone(&queue.calls);
     let story = Story::with(Position::Inside, lasting(), |builder| builder.queue(queue));
-    story.page.tags([Tag::named("list")]);
-    for id in 0..PAGES {
-        story.get(&format!("/pages/{id}")).await;
-    }
+    story.list(PAGES).await;
     let _worker = story.worker().await;
     story.isr.graph().revalidate_by_tags([Tag::named("list")]).await.unwrap();
     let took = finished(&story, 2 * S).await;
@@ -315,10 +309,7 @@ async fn p20_with_a_queue_of_its_own_a_worker_that_is_killed_gives_back_what_it_
         }
     }
     let story = Story::with(Position::Inside, lasting(), |builder| builder.queue(Slow(shared)));
-    story.page.tags([Tag::named("list")]);
-    for id in 0..PAGES {
-        story.get(&format!("/pages/{id}")).await;
-    }
+    story.list(PAGES).await;
     story.page.commit(2);
     let mut worker = story.worker().await;
     story.isr.graph().revalidate_by_tags([Tag::named("list")]).await.unwrap();

@@ -444,10 +444,7 @@ async fn p15_a_worker_renders_only_so_many_pages_at_once() {
         builder.limits(limits)
     });
     let _worker = story.worker().await;
-    story.page.tags([Tag::named("list")]);
-    for id in 0..40 {
-        story.get(&format!("/pages/{id}")).await;
-    }
+    story.list(40).await;
     story.page.gated(true);
     story.isr.graph().revalidate_by_tags([Tag::named("list")]).await.unwrap();
     for done in 0..38 {
@@ -471,10 +468,7 @@ async fn p06_p15_pages_for_which_the_queue_has_no_room_wait_for_it_and_none_is_l
         builder.limits(limits)
     });
     let _worker = story.worker().await;
-    story.page.tags([Tag::named("list")]);
-    for id in 0..30 {
-        story.get(&format!("/pages/{id}")).await;
-    }
+    story.list(30).await;
     story.page.commit(2);
     story.isr.graph().revalidate_by_tags([Tag::named("list")]).await.unwrap();
     within(story.isr.idle()).await;
@@ -606,10 +600,7 @@ async fn p20_p06_workers_that_are_killed_at_random_leave_every_page_fresh_and_no
         random % below
     };
     let story = Story::at(Position::Around);
-    story.page.tags([Tag::named("list")]);
-    for id in 0..PAGES {
-        story.get(&format!("/pages/{id}")).await;
-    }
+    story.list(PAGES).await;
     story.page.commit(2);
     let mut worker = story.worker().await;
     story.isr.graph().revalidate_by_tags([Tag::named("list")]).await.unwrap();
