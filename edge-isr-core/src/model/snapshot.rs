@@ -73,7 +73,7 @@ pub struct Marks {
 pub struct Seen {
     /// Moves with each invalidation that is visible in full.
     pub applied: u64,
-    /// Moves when one of the page's tags may have been marked. Above zero.
+    /// Moves when one of the page's tags may have been marked.
     pub changes: u64,
 }
 

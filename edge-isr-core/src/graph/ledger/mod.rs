@@ -56,6 +56,8 @@ type Shard = HashMap<u64, Entry, IdentityState>;
 #[derive(Debug)]
 pub struct Ledger {
     incarnation: Incarnation,
+    /// Where what pages remember begins to count.
+    start: u64,
     seq: AtomicU64,
     applied: AtomicU64,
     floor_soft: AtomicU64,
@@ -79,18 +81,24 @@ pub struct Bump {
     seq: u64,
 }
 
+/// Above zero, and elsewhere in each life: a page that comes from a store and was not judged here must not look as
+/// if it had been.
+fn start_of(incarnation: Incarnation) -> u64 {
+    let [a, b, c, d, e, f, g, ..] = incarnation.to_bytes();
+    u64::from_le_bytes([a, b, c, d, e, f, g, 0]) + 1
+}
+
 impl Ledger {
     /// An empty ledger. It keeps about `most_marks` marks, and forgets those older than `horizon` first: no
     /// page born before that is of use any more.
     #[must_use]
     pub fn new(incarnation: Incarnation, most_marks: usize, horizon: Duration) -> Self {
-        let [a, b, c, d, e, f, g, ..] = incarnation.to_bytes();
+        let start = start_of(incarnation);
         Self {
             incarnation,
+            start,
             seq: AtomicU64::new(0),
-            // Above zero, and elsewhere in each life: a page that comes from a store and was not judged here
-            // must not look as if it had been.
-            applied: AtomicU64::new(u64::from_le_bytes([a, b, c, d, e, f, g, 0]) + 1),
+            applied: AtomicU64::new(start),
             floor_soft: AtomicU64::new(0),
             floor_hard: AtomicU64::new(0),
             changes: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
@@ -124,15 +132,14 @@ impl Ledger {
     }
 
     /// Moves when one of these tags may have been marked, or marks were forgotten, whose pages the floors stand for.
-    /// To be read after [`applied`](Self::applied) and before the marks. Above zero: what a page holds that was
-    /// never judged here.
+    /// To be read after [`applied`](Self::applied) and before the marks.
     ///
     /// Every part of the sum only grows, so that sums of the same tags are equal only if all parts are.
     #[must_use]
     pub fn changes(&self, ids: impl IntoIterator<Item = TagId>) -> u64 {
         let floor = self.floor();
         let marks = ids.into_iter().map(|id| self.slot(id).load(Acquire));
-        1 + floor.soft + floor.hard + marks.sum::<u64>()
+        self.start + floor.soft + floor.hard + marks.sum::<u64>()
     }
 
     /// Marks tags. When this returns, every page that carries one of them and was begun before is stale or dead.
