@@ -4,7 +4,7 @@
 //! What tokio brings (`watch`, `Notify`) and the page store's shards run as they are: to `shuttle` each call of
 //! theirs is one step.
 
-use std::ops::DerefMut;
+use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
 
 #[cfg(shuttle)]
@@ -26,6 +26,26 @@ pub(crate) mod modelled {
     /// As [`super::lock`], for a lock that is modelled.
     pub(crate) fn lock<T>(mutex: &Mutex<T>) -> impl std::ops::DerefMut<Target = T> + '_ {
         mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// A value on cache lines of its own: threads that write what lies beside it don't have its readers fetch it again.
+/// Two lines, as processors fetch them in pairs.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Apart<T>(T);
+
+impl<T> Apart<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(value)
+    }
+}
+
+impl<T> Deref for Apart<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
     }
 }
 

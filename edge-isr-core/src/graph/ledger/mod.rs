@@ -20,8 +20,8 @@ use crate::clock::Moment;
 use crate::hash::IdentityState;
 use crate::model::snapshot::{Incarnation, Mark, Marks, Mode, Snapshot};
 use crate::model::tag::TagId;
-use crate::sync::between_steps;
 use crate::sync::modelled::{AtomicU64, Mutex, lock};
+use crate::sync::{Apart, between_steps};
 
 #[cfg(loom)]
 mod lack;
@@ -58,8 +58,9 @@ pub struct Ledger {
     incarnation: Incarnation,
     /// Where what pages remember begins to count.
     start: u64,
-    seq: AtomicU64,
-    applied: AtomicU64,
+    seq: Apart<AtomicU64>,
+    /// What each hit loads.
+    applied: Apart<AtomicU64>,
     floor_soft: AtomicU64,
     floor_hard: AtomicU64,
     /// How many marks were written to the tags of each slot.
@@ -97,8 +98,8 @@ impl Ledger {
         Self {
             incarnation,
             start,
-            seq: AtomicU64::new(0),
-            applied: AtomicU64::new(start),
+            seq: Apart::new(AtomicU64::new(0)),
+            applied: Apart::new(AtomicU64::new(start)),
             floor_soft: AtomicU64::new(0),
             floor_hard: AtomicU64::new(0),
             changes: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
