@@ -75,7 +75,7 @@ impl IsrContext {
         }
     }
 
-    /// Sets how long this page is fresh, in place of the policy's `s_maxage`. Of several the shortest counts.
+    /// Sets how long this page is fresh, in place of the policy's `s_maxage`: at most 68 years. Of several the shortest counts.
     pub fn lifetime(&self, fresh: Duration) {
         self.say(|said| said.lifetime = Some(said.lifetime.map_or(fresh, |other| other.min(fresh))));
     }

@@ -15,7 +15,8 @@ use axum::routing::get;
 use edge_isr_axum::prelude::*;
 use edge_isr_axum::{Mode, TagHeader};
 use edge_isr_stories::{
-    Answer, POSITIONS, Story, begun, call, exchange, get_with, html, lasting, place, send, serve, site,
+    Answer, POSITIONS, Position, Story, begun, call, exchange, get_with, html, lasting, place, send, serve,
+    site,
 };
 
 const S: Duration = Duration::from_secs(1);
@@ -80,6 +81,20 @@ async fn a_lifetime_that_the_handler_sets_is_what_leaves() {
         );
         assert!(answer.cache_status().contains(";ttl=9;"), "{}", answer.cache_status());
     }
+}
+
+#[tokio::test]
+async fn a_lifetime_without_end_leaves_as_the_longest_that_caches_understand() {
+    async fn endless(isr: IsrContext) -> &'static str {
+        isr.lifetime(Duration::MAX);
+        "endless"
+    }
+    let isr = Isr::builder().build().unwrap();
+    let site = place(Position::Around, &isr, "/endless", lasting(), (), get(endless));
+    let answer = get_with(&site, "/endless", &[]).await;
+    let longest = "public, max-age=0, s-maxage=2147483647, stale-while-revalidate=3600";
+    assert_eq!(answer.header("cache-control"), longest);
+    assert!(answer.cache_status().contains(";stored"), "{}", answer.cache_status());
 }
 
 #[tokio::test]

@@ -153,7 +153,7 @@ impl Isr {
         let own = sealed.lifetime.unwrap_or(lifetime.fresh);
         match sealed.at_most.map_or(own, |most| own.min(most)) {
             Duration::ZERO => Err(Reason::HandlerLifetime),
-            fresh => Ok(Lifetime { fresh, ..lifetime }),
+            fresh => Ok(Lifetime { fresh: fresh.min(Lifetime::LONGEST), ..lifetime }),
         }
     }
 

@@ -14,6 +14,9 @@ pub struct Lifetime {
 }
 
 impl Lifetime {
+    /// The longest duration that caches in front understand (RFC 9111 §1.2.2), some 68 years.
+    pub const LONGEST: Duration = Duration::from_secs(i32::MAX as u64);
+
     /// Whether a page of this age is within its freshness lifetime.
     #[must_use]
     pub fn is_fresh(&self, age: Duration) -> bool {
@@ -43,7 +46,9 @@ impl Lifetime {
     #[must_use]
     pub fn shortened(self, share: f64) -> Self {
         let least = self.fresh.min(Duration::from_secs(1));
-        let fresh = self.fresh.mul_f64(1.0 - share.clamp(0.0, 1.0));
+        let fresh = self.fresh.as_secs_f64() * (1.0 - share.clamp(0.0, 1.0));
+        // What rounding makes longer than any duration is not shortened.
+        let fresh = Duration::try_from_secs_f64(fresh).unwrap_or(self.fresh);
         Self { fresh: fresh.clamp(least, self.fresh), ..self }
     }
 
@@ -85,6 +90,8 @@ mod tests {
         assert_eq!(lifetime.shortened(0.5), Lifetime { fresh: 5 * S, ..lifetime });
         let short = Lifetime { fresh: S / 2, ..lifetime };
         assert_eq!(short.shortened(0.9), short);
+        let endless = Lifetime { fresh: Duration::MAX, ..lifetime };
+        assert_eq!(endless.shortened(0.0), endless);
     }
 
     #[test]

@@ -28,7 +28,7 @@ impl Policy {
         for (field, window) in [("policy.s_maxage", Some(self.s_maxage))].into_iter().chain(windows) {
             window.map_or(Ok(()), |window| check_seconds(field, window))?;
         }
-        if self.browser_max_age > MAX_SECONDS {
+        if self.browser_max_age > Lifetime::LONGEST {
             check_seconds("policy.browser_max_age", self.browser_max_age)?;
         }
         if self.max_body_bytes == Some(0) {
@@ -150,12 +150,9 @@ impl fmt::Debug for Rules {
     }
 }
 
-/// The longest lifetime: what receivers of `max-age` must be able to take (RFC 9111 §1.2.2).
-const MAX_SECONDS: Duration = Duration::from_secs(i32::MAX as u64);
-
 /// Lifetimes leave in whole seconds.
 fn check_seconds(field: &'static str, window: Duration) -> Result<(), ConfigError> {
-    if (Duration::from_secs(1)..=MAX_SECONDS).contains(&window) {
+    if (Duration::from_secs(1)..=Lifetime::LONGEST).contains(&window) {
         return Ok(());
     }
     let bound = "at least 1 s and at most 2147483647 s; leave it out for none";
