@@ -14,7 +14,7 @@ pub(crate) fn run(args: Vec<String>) -> Outcome {
     steps::run(steps(args))
 }
 
-/// The steps, for `ci` to end with.
+/// The steps, for `ci`.
 pub(crate) fn steps(args: Vec<String>) -> Vec<Step> {
     vec![
         Step::new("build the history checker", || checker(&BUILD)?.run()),

@@ -9,7 +9,7 @@ use crate::shell::{Outcome, cargo, root};
 use crate::steps::{self, Step};
 use crate::{lcov, metadata};
 
-/// The percentage of core's lines that must be run, all files together.
+/// More than this percentage of core's lines must be run, all files together.
 const BAR: f64 = 90.0;
 
 /// The sources that count.
@@ -129,8 +129,8 @@ fn judge(files: &[File]) -> Outcome {
     if lines == 0 {
         return Err("the report names no line of core".to_owned());
     }
-    if percent < BAR {
-        return Err(format!("the tests run {percent:.2} % of core's lines, less than {BAR} %"));
+    if percent <= BAR {
+        return Err(format!("the tests run {percent:.2} % of core's lines, not more than {BAR} %"));
     }
     Ok(())
 }
@@ -164,9 +164,10 @@ mod tests {
 
     #[test]
     fn the_bar_is_for_all_files_together() {
-        assert!(judge(&[file(10, 1)]).is_ok());
-        assert!(judge(&[file(1_000, 101)]).is_err());
-        assert!(judge(&[file(10, 10), file(90, 0)]).is_ok());
+        assert!(judge(&[file(1_000, 99)]).is_ok());
+        assert!(judge(&[file(1_000, 100)]).is_err(), "the bar itself is not above it");
+        assert!(judge(&[file(10, 9), file(90, 0)]).is_ok());
+        assert!(judge(&[file(10, 10), file(90, 0)]).is_err());
         assert!(judge(&[]).is_err());
     }
 

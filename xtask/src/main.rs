@@ -45,12 +45,12 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "ci",
-        about: "the whole gate: formatting, lints, each feature alone, docs, licences, and `test`, `fuzz`, `coverage`, `mutants`",
+        about: "the whole gate: formatting, lints, each feature alone, docs, licences, and `test`, `fuzz`, `check-history`, `coverage`, `mutants`",
         run: Run::Plain(ci::run),
     },
     Command {
         name: "coverage",
-        about: "which lines of core the tests run, file by file; fails below 90 % of all",
+        about: "which lines of core the tests run, file by file; fails at 90 % of all or below",
         run: Run::Plain(coverage::run),
     },
     Command {

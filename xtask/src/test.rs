@@ -10,7 +10,7 @@ pub(crate) fn run() -> Outcome {
     steps::run(steps())
 }
 
-/// The steps, for `ci` to end with.
+/// The steps, for `ci`.
 pub(crate) fn steps() -> Vec<Step> {
     vec![
         Step::new("what the tests need", || install::ensure(&[install::CC])),

@@ -135,7 +135,9 @@ impl Ledger {
     /// Moves when one of these tags may have been marked, or marks were forgotten, whose pages the floors stand for.
     /// To be read after [`applied`](Self::applied) and before the marks.
     ///
-    /// Every part of the sum only grows, so that sums of the same tags are equal only if all parts are.
+    /// Readers among invalidations may get one sum of different parts. Equal sums are enough all the same: whoever
+    /// remembers one read the marks after every part of it. A change that those marks lack came after all the parts,
+    /// and makes the sum of each later reader larger.
     #[must_use]
     pub fn changes(&self, ids: impl IntoIterator<Item = TagId>) -> u64 {
         let floor = self.floor();

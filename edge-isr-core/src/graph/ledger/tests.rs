@@ -136,6 +136,14 @@ fn p01_changes_move_with_the_marks_of_the_tags_and_with_nothing_else() {
 }
 
 #[test]
+fn p04_in_another_life_what_pages_remember_counts_from_elsewhere() {
+    let of = |life| Ledger::new(Incarnation::from_bytes([life; 16]), 1000, Duration::from_secs(60));
+    let (one, other) = (of(7), of(8));
+    assert_ne!(one.changes([A]), other.changes([A]));
+    assert_ne!(one.applied(), other.applied());
+}
+
+#[test]
 fn r26_changes_move_for_everyone_when_marks_are_forgotten() {
     let ledger = ledger(1000);
     ledger.mark(&[A], Mode::Soft, NOW);
