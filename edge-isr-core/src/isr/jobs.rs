@@ -37,20 +37,21 @@ pub(crate) struct Taken {
     pub(crate) attempts: u32,
     /// `None` once it is ended or given back.
     claim: Option<Claim>,
+    /// The lease does not end before. A queue may go by a clock of its own, which read later.
+    until: Moment,
     source: Source,
     /// A shutdown waits until the queue was told.
     _busy: Guard,
 }
 
 impl Taken {
-    fn new(isr: &Isr, claim: Claim, source: Source) -> Self {
+    fn new(isr: &Isr, claim: Claim, until: Moment, source: Source) -> Self {
         let (job, attempts, busy) = (claim.job.clone(), claim.attempts, isr.0.busy.begin());
-        Self { isr: isr.clone(), job, attempts, claim: Some(claim), source, _busy: busy }
+        Self { isr: isr.clone(), job, attempts, claim: Some(claim), until, source, _busy: busy }
     }
 
     pub(crate) async fn finish(self, rendered: u64) -> Finished {
-        let end = self.end(|queue, claim| async move { queue.finish(claim, rendered).await });
-        end.await.unwrap_or(Finished::Lost)
+        self.conclude(|queue, claim| async move { queue.finish(claim, rendered).await }).await
     }
 
     /// One that can't be given back comes back when its lease ends.
@@ -63,8 +64,20 @@ impl Taken {
     }
 
     pub(crate) async fn bury(self, reason: Reason) -> Finished {
-        let end = self.end(|queue, claim| async move { queue.bury(claim, reason).await });
-        end.await.unwrap_or(Finished::Lost)
+        self.conclude(|queue, claim| async move { queue.bury(claim, reason).await }).await
+    }
+
+    /// Ends the claim for good, and looks at what the queue says: a claim is its holder's until its lease ends.
+    async fn conclude<F>(self, end: impl FnOnce(Arc<dyn Queue>, Claim) -> F + Send) -> Finished
+    where
+        F: Future<Output = Result<Finished>> + Send,
+    {
+        let (isr, source, until) = (self.isr.clone(), self.source, self.until);
+        let Some(finished) = self.end(end).await else { return Finished::Lost };
+        if finished == Finished::Lost && source == Source::Given && isr.0.clock.now() < until {
+            isr.note_queue("the queue lost a claim before its lease had ended; look after the queue");
+        }
+        finished
     }
 
     /// Ends the claim, once. `None` when its queue can't be relied on.
@@ -136,12 +149,12 @@ impl Isr {
             Err(Failure::TimedOut | Failure::Said(_)) => since.elapsed(),
         };
         *lock(&self.0.jobs.left_alone) = Some(Instant::now() + cost * LEFT_ALONE);
-        self.note(
-            Reason::QueueUnavailable,
-            "queue",
-            "look after the queue; until then jobs are kept in memory",
-        );
+        self.note_queue("look after the queue; until then jobs are kept in memory");
         None
+    }
+
+    fn note_queue(&self, advice: &'static str) {
+        self.note(Reason::QueueUnavailable, "queue", advice);
     }
 
     async fn end_claim<T, F>(
@@ -178,19 +191,23 @@ impl Isr {
 
     /// Takes jobs that are ready. First those in memory: what they were kept from may never give room to them.
     pub(crate) async fn claim_jobs(&self, limit: usize, lease: Duration, now: Moment) -> Vec<Taken> {
-        let jobs = &self.0.jobs;
+        let (jobs, until) = (&self.0.jobs, now.after(lease));
         let claims = jobs.own.claim(limit, lease, now).await.unwrap_or_default();
         let mut taken: Vec<Taken> =
-            claims.into_iter().map(|claim| Taken::new(self, claim, Source::Own)).collect();
+            claims.into_iter().map(|claim| Taken::new(self, claim, until, Source::Own)).collect();
         let left = limit - taken.len();
         if let Some(given) = &jobs.given
             && left > 0
         {
             let claims = self.ask_queue(|| given.claim(left, lease, now)).await.unwrap_or_default();
-            taken.extend(claims.into_iter().map(|claim| Taken::new(self, claim, Source::Given)));
+            taken.extend(claims.into_iter().map(|claim| Taken::new(self, claim, until, Source::Given)));
         }
         // A queue that gives more than it was asked for gets the rest back.
-        for extra in taken.split_off(limit.min(taken.len())) {
+        let extras = taken.split_off(limit.min(taken.len()));
+        if !extras.is_empty() {
+            self.note_queue("the queue gives more jobs than it is asked for; look after the queue");
+        }
+        for extra in extras {
             extra.release(now).await;
         }
         taken
@@ -211,5 +228,32 @@ impl Isr {
         }
         dead.truncate(limit);
         dead
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::isr::test_engine::Engine;
+    use crate::queue::Rank;
+
+    const LEASE: Duration = Duration::from_secs(9);
+
+    #[tokio::test]
+    async fn p20_a_queue_is_named_for_a_claim_that_it_loses_and_not_for_a_lease_that_ended() {
+        let engine = Engine::with(|builder| builder.queue(MemoryQueue::new(9)));
+        let (isr, clock) = (&engine.isr, &engine.isr.0.clock);
+        let job = Job { key: engine.key("/a"), want: 1, rank: Rank::default() };
+        isr.push_job(job, Window::default(), clock.now()).await;
+        let slow = isr.claim_jobs(1, LEASE, clock.now()).await.remove(0);
+        engine.clock.advance(LEASE);
+        let mut next = isr.claim_jobs(1, LEASE, clock.now()).await.remove(0);
+        assert_eq!(slow.finish(1).await, Finished::Lost);
+        assert!(isr.health().is_good(), "whoever took too long has lost it rightly");
+        // Any other token than the one that the queue gave: it knows nothing of this claim.
+        next.claim.as_mut().unwrap().token += 1;
+        assert_eq!(next.finish(1).await, Finished::Lost);
+        let notes = isr.health().notes;
+        assert_eq!(notes.iter().map(|note| note.reason).collect::<Vec<_>>(), [Reason::QueueUnavailable]);
     }
 }

@@ -141,7 +141,7 @@ reasons! {
     RefillFailed = "refill-failed",
     /// The queue is at its bound: renders wait for room in it.
     QueueFull = "queue-full",
-    /// The queue can't be reached, or does not give back what it took: jobs are kept in memory.
+    /// The queue can't be reached, or breaks its contract: what it does not give back is done from memory.
     QueueUnavailable = "queue-unavailable",
     /// A connector did not confirm a purge yet: it is told again.
     PurgeRetried = "purge-retried",
