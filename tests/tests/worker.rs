@@ -1,14 +1,18 @@
 //! Invalidated pages are rendered before anyone asks, and the last edit is never lost.
 
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use axum::routing;
 use edge_isr_axum::prelude::*;
-use edge_isr_axum::{Mode, Reason};
-use edge_isr_core::testing::ManualClock;
+use edge_isr_axum::{IsrContext, Mode, Reason};
+use edge_isr_core::clock::{Clock, Moment};
+use edge_isr_core::queue::{MemoryQueue, Queue};
+use edge_isr_core::testing::{Faults, Faulty, ManualClock};
 use edge_isr_stories::*;
 use futures_util::FutureExt;
 use http::StatusCode;
@@ -322,6 +326,111 @@ async fn p06_a_render_that_always_fails_is_given_up_and_left_to_the_next_visitor
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn p20_p06_edits_that_come_while_a_page_keeps_failing_leave_no_run_behind_that_waits_for_it() {
+    let story = Story::with(Position::Inside, lasting(), |builder| {
+        let mut limits = prompt();
+        limits.job_attempts = 1;
+        builder.limits(limits)
+    });
+    let _worker = story.worker().await;
+    story.get("/pages/1").await;
+    story.page.answers(fails);
+    story.page.gated(true);
+    let mut owed = story.invalidate(1, Mode::Soft).await;
+    story.page.gate().arrival().await;
+    // More of them than are under way at once.
+    for edit in 0..300 {
+        let next = story.invalidate(1, Mode::Soft).await;
+        tokio::time::sleep(S / 10).await;
+        assert_eq!(next.progress().pages, Some(1), "{edit}: the queue has it, while the page is rendered");
+        story.page.gate().open(1);
+        story.page.gate().arrival().await;
+        let progress = owed.progress();
+        assert_eq!((progress.pages, progress.rendered, progress.left), (Some(1), 0, 1), "{edit}");
+        assert_eq!(story.isr.dead_letters(9).await.len(), 0, "{edit}: and is tried for the later one");
+        assert_eq!(next.progress().left, 0, "{edit}");
+        owed = next;
+    }
+    story.page.answers(|version| html(format!("v{version}")));
+    story.page.gate().open(1);
+    within(story.isr.idle()).await;
+    assert_eq!((owed.progress().rendered, owed.progress().left), (1, 0));
+    assert!(is_fresh(&story, "/pages/1", "v1").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p06_pages_that_fail_together_are_tried_again_later_each_time_and_not_together() {
+    const PAGES: usize = 8;
+    let story = Story::at(Position::Inside);
+    let tries: Arc<Mutex<HashMap<u64, Vec<Moment>>>> = Arc::default();
+    let (noted, page, clock) = (Arc::clone(&tries), story.page.clone(), story.clock.clone());
+    let pages = routing::get(move |Path(id): Path<u64>, isr: IsrContext| {
+        noted.lock().unwrap().entry(id).or_default().push(clock.now());
+        isr.add_tags([Tag::named("list")]);
+        let version = page.version();
+        async move { if version == 1 { html("v1") } else { fails(version) } }
+    });
+    let site = place(Position::Inside, &story.isr, "/pages/{id}", lasting(), path_tag("page:{id}"), pages);
+    let _worker = tokio::spawn(begun(story.isr.worker(site.clone())).await);
+    for id in 0..PAGES {
+        get(&site, &format!("/pages/{id}")).await;
+    }
+    tries.lock().unwrap().clear();
+    story.page.commit(2);
+    let receipt = story.isr.graph().revalidate_by_tags([Tag::named("list")]).await.unwrap();
+    story.pass(40 * S, S / 100).await;
+    assert_eq!(receipt.progress().left, PAGES, "all were given up");
+    let tries = tries.lock().unwrap();
+    for retry in 0..4 {
+        let delays = tries.values().map(|at| at[retry + 1].since(at[retry]));
+        let delays: BTreeSet<Duration> = delays.collect();
+        let least = S * (1 << retry);
+        // It is noticed at the next step.
+        assert!(
+            delays.iter().all(|delay| (least..=2 * least + S / 20).contains(delay)),
+            "{retry}: {delays:?}"
+        );
+        assert!(delays.len() > 1, "{retry}: {delays:?}");
+    }
+    assert!(tries.len() == PAGES && tries.values().all(|at| at.len() == 5), "{tries:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn p21_p06_a_job_that_waits_for_its_turn_at_a_shutdown_has_not_failed() {
+    let queue = Faulty::new(MemoryQueue::new(100), Faults::none());
+    let given = queue.clone();
+    let story = Story::with(Position::Inside, lasting(), |builder| {
+        let mut limits = prompt();
+        (limits.renders, limits.job_attempts) = (1, 1);
+        builder.limits(limits).queue(given)
+    });
+    let worker = story.worker().await;
+    story.get("/pages/1").await;
+    story.page.gated(true);
+    let visitor = tokio::spawn(story.begun("/pages/2").await);
+    story.page.gate().arrival().await;
+    story.invalidate(1, Mode::Soft).await;
+    // The one place is a visitor's.
+    tokio::time::sleep(S).await;
+    assert!(
+        queue.backend().claim(9, S, story.clock.now()).await.unwrap().is_empty(),
+        "the worker has the job"
+    );
+    let isr = story.isr.clone();
+    let shutdown = begun(async move { isr.shutdown(30 * S).await }).await;
+    story.page.gate().open(1);
+    within(shutdown).await;
+    within(worker).await.unwrap();
+    assert_eq!((within(visitor).await.unwrap().text(), story.page.renders()), ("v1", 2));
+    let [claim] = &queue.backend().claim(9, S, story.clock.now()).await.unwrap()[..] else {
+        panic!("it was lost")
+    };
+    assert_eq!((claim.job.key.path(), claim.attempts), ("/pages/1", 0));
+    assert_eq!(story.isr.stats().count(Reason::RefillFailed), 0);
+    assert!(story.isr.dead_letters(9).await.is_empty());
+}
+
 #[tokio::test]
 async fn p11_a_worker_and_visitors_share_one_render() {
     for position in POSITIONS {
@@ -346,10 +455,12 @@ async fn p11_a_worker_and_visitors_share_one_render() {
 
 #[tokio::test]
 async fn p06_a_page_that_is_newer_than_its_job_wants_is_not_rendered_again() {
+    let queue = Faulty::new(MemoryQueue::new(100), Faults::none());
+    let given = queue.clone();
     let story = Story::with(Position::Inside, lasting(), |builder| {
         let mut limits = prompt();
         limits.worker_renders = 1;
-        builder.limits(limits)
+        builder.limits(limits).queue(given)
     });
     let _worker = story.worker().await;
     story.get("/pages/1").await;
@@ -359,13 +470,16 @@ async fn p06_a_page_that_is_newer_than_its_job_wants_is_not_rendered_again() {
     story.page.gate().arrival().await;
     story.page.gated(false);
     // The one place is taken, so this job waits; meanwhile a visitor has the page rendered.
-    story.invalidate(2, Mode::Hard).await;
+    let receipt = story.invalidate(2, Mode::Hard).await;
+    until(|| queue.backend().len() == 2).await;
     story.get("/pages/2").await;
     assert!(story.get("/pages/2").await.is_fresh_hit());
-    assert_eq!(story.page.renders(), 4);
+    assert_eq!((story.page.renders(), queue.backend().len()), (4, 2));
     story.page.gate().open(1);
     within(story.isr.idle()).await;
-    assert_eq!(story.page.renders(), 4);
+    until(|| queue.backend().is_empty()).await;
+    assert_eq!(story.page.renders(), 4, "its job was done without a render");
+    assert_eq!((receipt.progress().rendered, receipt.progress().left), (1, 0));
 }
 
 #[tokio::test]

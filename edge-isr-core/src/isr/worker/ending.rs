@@ -38,6 +38,10 @@ impl Worker {
                 self.isr.note(Reason::RefillUnreached, &scope.route, advice);
                 self.give_up(taken, Reason::RefillUnreached).await;
             }
+            // It was never begun, or was aborted: that is no failure of the page.
+            Ok(Refilled::Failed(Reason::ShuttingDown)) if self.isr.is_closing() => {
+                taken.release(self.isr.0.clock.now()).await;
+            }
             Ok(Refilled::Failed(_)) | Err(_) => {
                 let advice = "the last good page is kept; see why the handler fails";
                 self.isr.note(Reason::RefillFailed, &scope.route, advice);
@@ -62,7 +66,8 @@ impl Worker {
 
     pub(super) async fn give_up(&self, taken: Taken, reason: Reason) {
         let (key, want) = (taken.job.key.clone(), taken.job.want);
-        if taken.bury(reason).await == Finished::Done {
+        // Whoever wants no more than this waits no longer, also where the queue tries on for a later edit.
+        if taken.bury(reason).await != Finished::Lost {
             self.isr.job_ended(&key, Ending::GivenUp(want));
         }
     }
@@ -117,4 +122,24 @@ fn backoff(attempts: u32) -> Duration {
         .with_jitter()
         .build();
     delays.nth(attempts as usize).unwrap_or(Duration::from_secs(60))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn p06_each_retry_waits_longer_than_the_last_up_to_a_bound_and_no_two_the_same() {
+        for attempts in 0..12 {
+            let least = Duration::from_secs(1 << attempts.min(6)).min(Duration::from_secs(60));
+            let drawn: BTreeSet<Duration> = (0..64).map(|_| backoff(attempts)).collect();
+            assert!(drawn.iter().all(|delay| (least..=2 * least).contains(delay)), "{attempts}: {drawn:?}");
+            // What fails together must not come back together.
+            assert!(drawn.len() > 32, "{attempts}: {} of 64 differ", drawn.len());
+            let spread = *drawn.last().unwrap() - *drawn.first().unwrap();
+            assert!(spread > least / 4, "{attempts}: {spread:?}");
+        }
+    }
 }
