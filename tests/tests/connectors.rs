@@ -521,7 +521,7 @@ async fn p22_a_first_purge_that_ends_last_does_not_hide_what_the_second_said() {
     #[async_trait::async_trait]
     impl Connector for SlowAtFirst {
         fn name(&self) -> &'static str {
-            "slow at first"
+            "slow-at-first"
         }
         fn limits(&self) -> PurgeLimits {
             PurgeLimits::default()
@@ -540,7 +540,7 @@ async fn p22_a_first_purge_that_ends_last_does_not_hide_what_the_second_said() {
     story.get("/pages/1").await;
     let receipt = story.invalidate(1, Mode::Hard).await;
     within(story.isr.idle()).await;
-    assert_eq!(receipt.purges(), [("slow at first", PurgeState::Confirmed)]);
+    assert_eq!(receipt.purges(), [("slow-at-first", PurgeState::Confirmed)]);
 }
 
 #[tokio::test]

@@ -57,6 +57,7 @@ impl Default for PurgeLimits {
 /// # Contract
 ///
 /// 1. `limits_are_possible`: they let at least something be said, and stay as they are: a call takes at least one byte.
+///    The name stays, too, and is one word of visible ASCII.
 /// 2. `what_is_within_the_limits_is_understood`: in both modes, one tag or URL, and as many as the limits allow.
 /// 3. `everything_is_understood`: whatever its limits are, it can purge everything.
 /// 4. `purges_repeat_safely`: the same purge may come twice, the second before the first is answered. Hard ones
@@ -83,7 +84,8 @@ impl Default for PurgeLimits {
 /// `edge_isr_core::connector_contract!` of the feature `testing` turns each clause into a test of your connector.
 #[async_trait]
 pub trait Connector: Debug + Send + Sync + 'static {
-    /// Its name in receipts and counters.
+    /// Its name in receipts and in [`health`](crate::Isr::health), where logs and dashboards find it: one word of visible
+    /// ASCII, such as `file` or `my-cdn`.
     fn name(&self) -> &'static str;
 
     /// What it understands.

@@ -115,9 +115,10 @@ fn every_reason_has_a_test_and_stands_in_the_docs() {
 fn what_is_promised_is_tested() {
     expect_none(&docs::promises(workspace()), "a promise counts once a test can refute it");
     expect_none(&docs::numbers(workspace()), "a test that proves a promise is found from the promise");
+    expect_none(&docs::proofs(workspace()), "whoever doubts a promise reads its stories");
 }
 
 #[test]
-fn the_docs_name_files_that_are_there() {
-    expect_none(&docs::paths(workspace()), "a map that leads nowhere is worse than none");
+fn the_docs_name_what_is_there() {
+    expect_none(&docs::names(workspace()), "a map that leads nowhere is worse than none");
 }

@@ -107,8 +107,8 @@ fn read(folder: &Path, prefix: &str, found: &mut Vec<Source>) {
     for entry in fs::read_dir(folder).expect("the workspace can be read") {
         let entry = entry.expect("the workspace can be read");
         let name = entry.file_name().into_string().expect("our files have plain names");
-        // What is hidden, built or fetched is not ours.
-        if name.starts_with('.') || name == "target" || name == "node_modules" {
+        // What is hidden, built or fetched is not ours, cargo's settings apart.
+        if name.starts_with('.') && name != ".cargo" || name == "target" || name == "node_modules" {
             continue;
         }
         let path = format!("{prefix}{name}");

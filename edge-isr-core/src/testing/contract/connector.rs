@@ -112,8 +112,8 @@ fn allowed(limits: &PurgeLimits, mode: Mode) -> Vec<Purge> {
     purges
 }
 
-/// They let at least something be said, and stay as they are: a call takes at least one byte, and the name is a
-/// word that fits a receipt.
+/// They let at least something be said, and stay as they are: a call takes at least one byte. The name stays, too, and
+/// is one word of visible ASCII.
 pub async fn limits_are_possible(connector: Arc<dyn Connector>) {
     let (limits, name) = (connector.limits(), connector.name());
     assert!(limits.bytes > 0, "a call of no bytes says nothing");
