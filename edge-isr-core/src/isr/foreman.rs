@@ -1,5 +1,6 @@
 //! Finds the pages of invalidations and gives them to the queue. One worker at a time does.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -21,18 +22,25 @@ const BATCH: usize = 64;
 const PAUSE: Duration = Duration::from_millis(10);
 /// How often pages that the queue has are pushed again: it may be shared, and another process done with them.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How long the queue is given pages without a look at anything else: renders are to be begun and ended meanwhile,
+/// however slow it is.
+const TURN: Duration = Duration::from_millis(250);
+/// For so many times as long as a turn took nothing more is pushed again.
+const REST: u32 = 2;
 
 /// When the foreman did what last.
 #[derive(Debug)]
 pub(super) struct Foreman {
     may_take: Instant,
     push_again: Instant,
+    /// What is left of the pages that are pushed again this time.
+    again: VecDeque<CacheKey>,
 }
 
 impl Foreman {
     pub(super) fn new() -> Self {
         let now = Instant::now();
-        Self { may_take: now, push_again: now + AGAIN }
+        Self { may_take: now, push_again: now + AGAIN, again: VecDeque::new() }
     }
 
     /// Whether runs may be taken up, or from when on.
@@ -74,42 +82,57 @@ impl Foreman {
         true
     }
 
+    /// Pushes some pages again that the queue has, where it stopped the last time.
     async fn push_again(&mut self, isr: &Isr) {
-        let now = Instant::now();
-        if now < self.push_again {
+        let since = Instant::now();
+        if since < self.push_again {
             return;
         }
-        self.push_again = now + AGAIN;
-        let inner = &isr.0;
-        let (at, lease) = (inner.clock.now(), isr.lease());
-        for (job, since) in inner.runs.fed() {
-            match isr.need_of(&job.key, job.want) {
-                Need::Render => {}
-                // Another process did it, or a visitor's request, or a worker that was killed before it said so.
-                Need::Nothing => {
-                    isr.job_ended(&job.key, Ending::Reached(job.want));
-                    continue;
-                }
-                Need::Gone => {
-                    isr.job_ended(&job.key, Ending::GivenUp(job.want));
-                    continue;
-                }
-            }
-            isr.push_job(job.clone(), Window::default(), at).await;
-            // What is not done after all this time is in no queue that does it.
-            if inner.jobs.is_given() && at.since(since) >= lease {
-                let advice = "the queue takes jobs and does not give them back; they are done from memory";
-                isr.note(Reason::QueueUnavailable, "queue", advice);
-                inner.jobs.keep(job, Window::default(), at).await;
+        if self.again.is_empty() {
+            self.again = isr.0.runs.fed();
+        }
+        for _ in 0..BATCH {
+            let Some(key) = self.again.pop_front() else { break };
+            push_again(isr, &key).await;
+            if is_turn_over(isr, since) {
+                break;
             }
         }
+        let rest = since.elapsed() * REST;
+        self.push_again = Instant::now() + if self.again.is_empty() { AGAIN.max(rest) } else { rest };
     }
+}
+
+/// Pushes a page again that the queue has, if it is still to be rendered.
+async fn push_again(isr: &Isr, key: &CacheKey) {
+    let inner = &isr.0;
+    let Some((job, since)) = inner.runs.fed_job(key) else { return };
+    match isr.need_of(key, job.want) {
+        Need::Render => {}
+        // Another process did it, or a visitor's request, or a worker that was killed before it said so.
+        Need::Nothing => return isr.job_ended(key, Ending::Reached(job.want)),
+        Need::Gone => return isr.job_ended(key, Ending::GivenUp(job.want)),
+    }
+    let at = inner.clock.now();
+    isr.push_job(job.clone(), Window::default(), at).await;
+    // What is not done after all this time is in no queue that does it.
+    if inner.jobs.is_given() && at.since(since) >= isr.lease() {
+        let advice = "the queue takes jobs and does not give them back; they are done from memory";
+        isr.note(Reason::QueueUnavailable, "queue", advice);
+        inner.jobs.keep(job, Window::default(), at).await;
+    }
+}
+
+/// Whether the queue has been given pages for long enough.
+fn is_turn_over(isr: &Isr, since: Instant) -> bool {
+    since.elapsed() >= TURN || isr.0.runs.is_closed()
 }
 
 /// Gives some pages to the queue while it takes them.
 async fn feed(isr: &Isr) -> bool {
     let inner = &isr.0;
-    // So many at a time, whatever becomes of them: a queue may be slow, and renders are to be begun meanwhile.
+    let since = Instant::now();
+    // So many at a time, whatever becomes of them: a page that needs no push takes time too.
     for nth in 0..BATCH {
         let now = inner.clock.now();
         let key_of = |hash| inner.pages.peek_hash(hash).and_then(|page| page.key());
@@ -125,6 +148,9 @@ async fn feed(isr: &Isr) -> bool {
             let advice = "raise `limits.jobs`, or look after the queue; renders wait for room";
             isr.note(Reason::QueueFull, "queue", advice);
             return nth > 0;
+        }
+        if is_turn_over(isr, since) {
+            break;
         }
     }
     true

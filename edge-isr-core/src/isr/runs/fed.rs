@@ -1,6 +1,6 @@
 //! The pages that the queue has of ours.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use super::{Run, Runs};
 use crate::clock::Moment;
@@ -78,9 +78,10 @@ impl Fed {
         self.tidy(key);
     }
 
-    /// Each page, with the runs that wait for it, and when something was heard of it last.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&CacheKey, &[u64], Moment)> {
-        self.pages.iter().map(|(key, page)| (key, &*page.owners, page.heard))
+    /// The runs that wait for each page.
+    #[cfg(test)]
+    pub(super) fn owners(&self) -> impl Iterator<Item = &[u64]> {
+        self.pages.values().map(|page| &*page.owners)
     }
 
     fn tidy(&mut self, key: &CacheKey) {
@@ -93,20 +94,23 @@ impl Fed {
 }
 
 impl Runs {
-    /// The pages that the queue has, with what is wanted of them and since when nothing was heard of them: a queue
-    /// that is shared or lossy may be done with them without a word.
-    pub(crate) fn fed(&self) -> Vec<(Job, Moment)> {
+    /// The pages that the queue has, those first of which nothing was heard for the longest time.
+    pub(crate) fn fed(&self) -> VecDeque<CacheKey> {
         let state = lock(&self.state);
-        let wanted = |owners: &[u64]| {
-            let runs = owners.iter().filter_map(|id| state.underway.get(id)).map(|underway| &underway.run);
-            let (wants, priorities): (Vec<_>, Vec<_>) = runs.map(|run| (run.seq, run.priority)).unzip();
-            Some((wants.into_iter().max()?, priorities.into_iter().max()?))
-        };
-        let pages = state.fed.iter().filter_map(|(key, owners, heard)| {
-            let (want, priority) = wanted(owners)?;
-            Some((Job { key: key.clone(), want, rank: Rank { priority, visits: 0 } }, heard))
-        });
-        pages.collect()
+        let mut pages: Vec<_> = state.fed.pages.iter().map(|(key, page)| (page.heard, key.clone())).collect();
+        drop(state);
+        pages.sort_by_key(|(heard, _)| *heard);
+        pages.into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// What is wanted of a page that the queue has, and since when nothing was heard of it.
+    pub(crate) fn fed_job(&self, key: &CacheKey) -> Option<(Job, Moment)> {
+        let state = lock(&self.state);
+        let Page { owners, heard, .. } = state.fed.pages.get(key)?;
+        let runs = || owners.iter().filter_map(|id| state.underway.get(id)).map(|underway| &underway.run);
+        let want = runs().map(|run| run.seq).max()?;
+        let rank = Rank { priority: runs().map(|run| run.priority).max()?, visits: 0 };
+        Some((Job { key: key.clone(), want, rank }, *heard))
     }
 
     /// Since when a page that the queue has is to be rendered.

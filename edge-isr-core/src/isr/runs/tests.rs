@@ -183,7 +183,8 @@ impl Model {
     }
 
     fn push_again(&mut self) {
-        for (job, _) in self.runs.fed() {
+        for key in self.runs.fed() {
+            let Some((job, _)) = self.runs.fed_job(&key) else { continue };
             let page = &self.pages[self.number(&job.key)];
             if page.rendered.is_none() {
                 self.runs.done(&job.key, Ending::GivenUp(job.want), NOW);
@@ -226,11 +227,11 @@ impl Model {
         let backlog: usize = state.underway.values().map(|run| run.backlog.len()).sum();
         assert_eq!(state.backlog, backlog);
         for (id, run) in &state.underway {
-            let fed = state.fed.iter().filter(|(_, owners, _)| owners.contains(id)).count();
+            let fed = state.fed.owners().filter(|owners| owners.contains(id)).count();
             assert_eq!(run.left, run.backlog.len() + run.elsewhere.len() + fed, "{run:?}");
             assert!(!run.is_over(), "one that is over is told: {run:?}");
         }
-        assert!(state.fed.iter().all(|(_, owners, _)| !owners.is_empty()));
+        assert!(state.fed.owners().all(|owners| !owners.is_empty()));
         assert!(state.over.is_empty());
         assert_eq!(self.busy.is_busy(), !state.is_empty());
     }
