@@ -1,7 +1,5 @@
 //! Must-fail twins for the models of the ledger.
 
-use std::sync::atomic::Ordering::Release;
-
 use super::Ledger;
 use crate::model::tag::TagId;
 
@@ -33,13 +31,13 @@ impl Ledger {
 
     pub(super) fn change_early(&self, id: TagId) {
         if self.lack == Some(Lack::ChangeEarly) {
-            self.slot(id).fetch_add(1, Release);
+            self.slots.advance(id);
         }
     }
 
     pub(super) fn change_late(&self, ids: &[TagId]) {
         for id in ids.iter().filter(|_| self.lack == Some(Lack::ChangeLate)) {
-            self.slot(*id).fetch_add(1, Release);
+            self.slots.advance(*id);
         }
     }
 }

@@ -10,12 +10,14 @@
 
 #[cfg(feature = "twins")]
 mod naive;
+mod slots;
 
 use std::collections::HashMap;
 use std::ops::DerefMut;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Release, SeqCst};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
 use std::time::Duration;
 
+use self::slots::Slots;
 use crate::clock::Moment;
 use crate::hash::IdentityState;
 use crate::model::snapshot::{Incarnation, Mark, Marks, Mode, Snapshot};
@@ -35,13 +37,6 @@ pub use lack::Lack;
 const SHARDS: usize = 256;
 #[cfg(loom)]
 const SHARDS: usize = 1;
-
-/// Tags that share a slot have each other's pages read their marks once more, and nothing worse: 32 KiB keep that
-/// rare at any rate of invalidations.
-#[cfg(not(loom))]
-const SLOTS: usize = 4096;
-#[cfg(loom)]
-const SLOTS: usize = 2;
 
 /// A tag's mark and when it was last raised, for the garbage collector only.
 #[derive(Debug, Clone, Copy)]
@@ -63,8 +58,7 @@ pub struct Ledger {
     applied: Apart<AtomicU64>,
     floor_soft: AtomicU64,
     floor_hard: AtomicU64,
-    /// How many marks were written to the tags of each slot.
-    changes: Box<[AtomicU64]>,
+    slots: Slots,
     /// Each lock is held for a few look-ups; never over an await.
     shards: Box<[Mutex<Shard>]>,
     most_per_shard: usize,
@@ -102,7 +96,7 @@ impl Ledger {
             applied: Apart::new(AtomicU64::new(start)),
             floor_soft: AtomicU64::new(0),
             floor_hard: AtomicU64::new(0),
-            changes: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
+            slots: Slots::new(),
             shards: (0..SHARDS).map(|_| Mutex::new(Shard::default())).collect(),
             most_per_shard: (most_marks / SHARDS).max(1),
             horizon,
@@ -141,8 +135,7 @@ impl Ledger {
     #[must_use]
     pub fn changes(&self, ids: impl IntoIterator<Item = TagId>) -> u64 {
         let floor = self.floor();
-        let marks = ids.into_iter().map(|id| self.slot(id).load(Acquire));
-        self.start + floor.soft + floor.hard + marks.sum::<u64>()
+        self.start + floor.soft + floor.hard + self.slots.sum(ids)
     }
 
     /// Marks tags. When this returns, every page that carries one of them and was begun before is stale or dead.
@@ -197,7 +190,7 @@ impl Ledger {
         if self.changes_elsewhere() {
             return;
         }
-        self.slot(id).fetch_add(1, Release);
+        self.slots.advance(id);
     }
 
     /// Third step: let pages notice. Only now may the invalidation be acknowledged.
@@ -257,11 +250,6 @@ impl Ledger {
     fn shard(&self, id: TagId) -> &Mutex<Shard> {
         // The high bits: the map inside uses the low ones.
         &self.shards[(id.0 >> 56) as usize % SHARDS]
-    }
-
-    fn slot(&self, id: TagId) -> &AtomicU64 {
-        // Bits that neither the shards nor the map inside go by.
-        &self.changes[(id.0 >> 32) as usize % SLOTS]
     }
 
     /// Makes room in a full shard: what is older than the horizon, and at least half. Dropped marks raise the
