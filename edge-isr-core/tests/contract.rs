@@ -25,9 +25,9 @@ fn graph(most_marks: usize, most_rows: usize) -> MemoryGraph {
 
 fn scene() -> Scene {
     let isr = Isr::builder().build().expect("right settings");
-    let (known, unknown) = (sample::key(), sample::key());
-    let origin = ScriptedOrigin::rendering(&isr).knowing([known.clone()]);
-    Scene { isr, origin: Arc::new(origin), known, unknown }
+    let (known, unknown, private) = (sample::key(), sample::key(), sample::key());
+    let origin = ScriptedOrigin::rendering(&isr).knowing([known.clone()]).knowing_private([private.clone()]);
+    Scene { isr, origin: Arc::new(origin), known, unknown, private: Some(private) }
 }
 
 /// The names that a trait's `# Contract` lists.

@@ -33,9 +33,9 @@ fn graph() -> MemoryGraph {
 
 fn scene() -> Scene {
     let isr = Isr::builder().build().unwrap();
-    let (known, unknown) = (sample::key(), sample::key());
-    let origin = ScriptedOrigin::rendering(&isr).knowing([known.clone()]);
-    Scene { isr, origin: Arc::new(faultless(origin)), known, unknown }
+    let (known, unknown, private) = (sample::key(), sample::key(), sample::key());
+    let origin = ScriptedOrigin::rendering(&isr).knowing([known.clone()]).knowing_private([private.clone()]);
+    Scene { isr, origin: Arc::new(faultless(origin)), known, unknown, private: Some(private) }
 }
 
 const DOWN: Fault = Fault::Fails(Failure::Unavailable);

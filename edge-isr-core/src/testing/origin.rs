@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::Response;
-use http::header::CONTENT_TYPE;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
 use crate::error::{Error, Result};
 use crate::isr::Isr;
@@ -69,6 +69,7 @@ pub struct ScriptedOrigin {
     script: Arc<Mutex<Script>>,
     isr: Option<Isr>,
     known: Option<Arc<HashSet<CacheKey>>>,
+    private: Arc<HashSet<CacheKey>>,
     policy: Policy,
 }
 
@@ -89,6 +90,12 @@ impl ScriptedOrigin {
     #[must_use]
     pub fn knowing(self, keys: impl IntoIterator<Item = CacheKey>) -> Self {
         Self { known: Some(Arc::new(keys.into_iter().collect())), ..self }
+    }
+
+    /// One that knows these pages, too, and answers them with `Cache-Control: private`.
+    #[must_use]
+    pub fn knowing_private(self, keys: impl IntoIterator<Item = CacheKey>) -> Self {
+        Self { private: Arc::new(keys.into_iter().collect()), ..self }
     }
 
     /// Adds to the script's end.
@@ -121,7 +128,11 @@ impl ScriptedOrigin {
                 // As a handler would: others run while it does.
                 tokio::task::yield_now().await;
                 let text = Bytes::from(format!("rendered at {}", snapshot.seq));
-                let head = Response::builder().header(CONTENT_TYPE, "text/plain").body(());
+                let mut head = Response::builder().header(CONTENT_TYPE, "text/plain");
+                if self.private.contains(&refill.key) {
+                    head = head.header(CACHE_CONTROL, "private");
+                }
+                let head = head.body(());
                 let (Ok(head), Ok(rules)) = (head, self.policy.check()) else {
                     return Refilled::Failed(Reason::RenderFailed);
                 };
@@ -159,7 +170,10 @@ impl Origin for ScriptedOrigin {
             Step::Hang => std::future::pending().await,
             Step::Panic => panic!("the script says so"),
             Step::Render | Step::After(..) => {
-                if self.known.as_ref().is_some_and(|known| !known.contains(&refill.key)) {
+                let known = self.known.as_ref();
+                if known
+                    .is_some_and(|known| !known.contains(&refill.key) && !self.private.contains(&refill.key))
+                {
                     return Ok(Refilled::Unreached);
                 }
                 Ok(self.render(refill).await)

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use edge_isr_core::model::key::CacheKey;
 use edge_isr_core::model::snapshot::Snapshot;
 use edge_isr_core::origin::{Origin, Refill, Refilled};
-use edge_isr_core::testing::contract::origin::Scene;
+use edge_isr_core::testing::contract::{self, origin::Scene};
 use edge_isr_core::testing::{ScriptedOrigin, sample};
 use edge_isr_core::{Isr, Reason, Result, async_trait};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flaw {
     SaysDoneAndRendersNothing,
+    StoresWhatIsPrivate,
     SaysDoneWithTheLastSnapshot,
     RendersAnything,
     RefusesTheSecond,
@@ -24,22 +25,24 @@ enum Flaw {
 struct Broken {
     flaw: Flaw,
     origin: ScriptedOrigin,
-    known: CacheKey,
+    knows: [CacheKey; 2],
     renders: AtomicBool,
 }
 
 fn broken(flaw: Flaw) -> Scene {
     let isr = Isr::builder().build().unwrap();
-    let (known, unknown) = (sample::key(), sample::key());
+    let (known, unknown, private) = (sample::key(), sample::key(), sample::key());
+    // It knows nothing of private pages.
     let origin = ScriptedOrigin::rendering(&isr);
-    let origin = Broken { flaw, origin, known: known.clone(), renders: AtomicBool::default() };
-    Scene { isr, origin: Arc::new(origin), known, unknown }
+    let knows = [known.clone(), private.clone()];
+    let origin = Broken { flaw, origin, knows, renders: AtomicBool::default() };
+    Scene { isr, origin: Arc::new(origin), known, unknown, private: Some(private) }
 }
 
 #[async_trait]
 impl Origin for Broken {
     async fn refill(&self, refill: &Refill) -> Result<Refilled> {
-        if refill.key != self.known && self.flaw != Flaw::RendersAnything {
+        if !self.knows.contains(&refill.key) && self.flaw != Flaw::RendersAnything {
             return Ok(Refilled::Unreached);
         }
         match self.flaw {
@@ -61,9 +64,15 @@ impl Origin for Broken {
                 self.renders.store(false, SeqCst);
                 refilled
             }
-            Flaw::RendersAnything => self.origin.refill(refill).await,
+            Flaw::RendersAnything | Flaw::StoresWhatIsPrivate => self.origin.refill(refill).await,
         }
     }
+}
+
+#[test]
+#[should_panic(expected = "its answer may not be stored")]
+fn a_refill_stores_only_what_may_be_stored() {
+    contract::run(contract::origin::a_refill_stores_what_it_rendered(&broken(Flaw::StoresWhatIsPrivate)));
 }
 
 crate::must_fail! {

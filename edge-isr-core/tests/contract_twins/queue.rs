@@ -7,7 +7,7 @@ use std::time::Duration;
 use edge_isr_core::clock::Moment;
 use edge_isr_core::model::key::CacheKey;
 use edge_isr_core::queue::{Claim, DeadLetter, Finished, Job, MemoryQueue, Pushed, Queue, Rank, Window};
-use edge_isr_core::testing::contract::Time;
+use edge_isr_core::testing::contract::{self, Time};
 use edge_isr_core::{Reason, Result, async_trait};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,7 @@ enum Flaw {
     ForgetsRanks,
     DropsTheLastEdit,
     WaitsOnceOnly,
+    KeepsTheFirstWindow,
     DelaysTheSame,
     GivesTooMany,
     GivesTwice,
@@ -35,6 +36,7 @@ struct Broken {
     flaw: Flaw,
     queue: MemoryQueue,
     first_keys: Mutex<HashMap<String, CacheKey>>,
+    windows: Mutex<HashMap<CacheKey, Window>>,
     tokens: Mutex<HashMap<CacheKey, u64>>,
     dead: Mutex<Vec<DeadLetter>>,
     pushes: Mutex<u64>,
@@ -42,8 +44,8 @@ struct Broken {
 
 fn broken(flaw: Flaw) -> Arc<Broken> {
     let queue = MemoryQueue::new(32);
-    let (first_keys, tokens, dead, pushes) = Default::default();
-    Arc::new(Broken { flaw, queue, first_keys, tokens, dead, pushes })
+    let (first_keys, windows, tokens, dead, pushes) = Default::default();
+    Arc::new(Broken { flaw, queue, first_keys, windows, tokens, dead, pushes })
 }
 
 impl Broken {
@@ -64,6 +66,9 @@ impl Queue for Broken {
         match self.flaw {
             Flaw::GivesAtOnce => window = Window::default(),
             Flaw::WaitsOnceOnly => window.most = window.quiet,
+            Flaw::KeepsTheFirstWindow => {
+                window = *self.windows.lock().unwrap().entry(job.key.clone()).or_insert(window);
+            }
             Flaw::ForgetsRanks => job.rank = Rank::default(),
             Flaw::LooksAtPathsOnly => {
                 let first = self
@@ -132,6 +137,13 @@ impl Queue for Broken {
         }
         self.queue.dead_letters(limit).await
     }
+}
+
+#[test]
+#[should_panic(expected = "nothing is ready")]
+fn a_burst_waits_for_the_last_window() {
+    let queue = broken(Flaw::KeepsTheFirstWindow);
+    contract::run(contract::queue::a_burst_waits_until_it_is_quiet(queue, &Time::by_hand()));
 }
 
 crate::must_fail! {

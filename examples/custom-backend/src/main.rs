@@ -18,8 +18,9 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Html;
 use axum::routing::get;
+use edge_isr_axum::core::{PageStore, Queue};
 use edge_isr_axum::prelude::*;
-use edge_isr_axum::{BuildId, Builder};
+use edge_isr_axum::{BuildId, Builder, Connector};
 
 mod backends;
 
@@ -36,7 +37,9 @@ struct App {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let isr = settings().connector(FileConnector::open("custom-backend.purges")?).build()?;
+    let (store, queue) = (ShelfStore::new(64 << 20), ListQueue::new(10_000));
+    let connector = FileConnector::open("custom-backend.purges")?;
+    let isr = settings(store, queue, connector).build()?;
     let app = router(&isr);
     tokio::spawn(isr.worker(app.clone()));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3001").await?;
@@ -48,10 +51,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Each port takes anything that implements its trait.
-fn settings() -> Builder {
-    let (store, queue) = (ShelfStore::new(64 << 20), ListQueue::new(10_000));
+fn settings(store: impl PageStore, queue: impl Queue, connector: impl Connector) -> Builder {
     // The store lives no longer than the process, so pages need no name for their build.
-    Isr::builder().store(store).queue(queue).build_id(BuildId::Ignore)
+    Isr::builder().store(store).queue(queue).connector(connector).build_id(BuildId::Ignore)
 }
 
 fn router(isr: &Isr) -> Router {
@@ -85,7 +87,7 @@ async fn change(
 mod tests {
     use axum::body::{Body, to_bytes};
     use axum::extract::Request;
-    use edge_isr_axum::core::testing::RecordingConnector;
+    use edge_isr_axum::core::testing::{Call, Faults, Faulty, RecordingConnector};
     use tower::ServiceExt;
 
     use super::*;
@@ -101,7 +103,10 @@ mod tests {
     #[tokio::test]
     async fn a_change_goes_through_all_three_backends() {
         let cache = RecordingConnector::default();
-        let isr = settings().connector(cache.clone()).build().unwrap();
+        // Without faults they are what they wrap, and count their calls.
+        let store = Faulty::new(ShelfStore::new(1 << 20), Faults::none());
+        let queue = Faulty::new(ListQueue::new(10), Faults::none());
+        let isr = settings(store.clone(), queue.clone(), cache.clone()).build().unwrap();
         let app = router(&isr);
         tokio::spawn(isr.worker(app.clone()));
         assert_eq!(send(&app, "GET").await, "<p>Hello, ada!</p>\n");
@@ -110,6 +115,8 @@ mod tests {
         assert_eq!(isr.stats().renders, 2, "the worker rendered it before anyone asked");
         assert_eq!(send(&app, "GET").await, "<p>Grüezi, ada!</p>\n");
         assert_eq!(isr.stats().renders, 2);
+        assert_eq!(store.calls(Call::Put), 2, "both pages stand on the shelf");
+        assert!(queue.calls(Call::Push) > 0 && queue.calls(Call::Finish) == 1, "the job was on the list");
         // The doorman has told the cache of the URL that the POST was sent to, too.
         assert!(cache.seen().iter().any(|purge| purge.tags == [tag("greeting", "ada")]));
     }

@@ -21,6 +21,8 @@ pub struct Scene {
     pub known: CacheKey,
     /// A page that nothing it asks knows.
     pub unknown: CacheKey,
+    /// A page that it can render, and whose answer may not be stored, such as a `private` one; `None` where all may.
+    pub private: Option<CacheKey>,
 }
 
 /// Makes a test of each clause of [`Origin`](crate::Origin)'s contract.
@@ -32,9 +34,9 @@ pub struct Scene {
 ///
 /// fn scene() -> Scene {
 ///     let isr = Isr::builder().build().unwrap();
-///     let (known, unknown) = (sample::key(), sample::key());
-///     let origin = ScriptedOrigin::rendering(&isr).knowing([known.clone()]);
-///     Scene { isr, origin: std::sync::Arc::new(origin), known, unknown }
+///     let (known, unknown, private) = (sample::key(), sample::key(), sample::key());
+///     let origin = ScriptedOrigin::rendering(&isr).knowing([known.clone()]).knowing_private([private.clone()]);
+///     Scene { isr, origin: std::sync::Arc::new(origin), known, unknown, private: Some(private) }
 /// }
 ///
 /// edge_isr_core::origin_contract!(scripted, scene());
@@ -86,7 +88,7 @@ async fn invalidate(scene: &Scene, mode: Mode) -> u64 {
     scene.isr.graph().all(mode).await.expect("nothing is unreachable in memory").seq()
 }
 
-/// When it returns `Done`, look-ups find the new page, which is fresh.
+/// When it returns `Done`, look-ups find the new page, which is fresh, or none if its answer may not be stored.
 pub async fn a_refill_stores_what_it_rendered(scene: &Scene) {
     assert_eq!(fresh(scene), None, "nothing was rendered yet");
     let rendered = done(scene, 0).await;
@@ -96,6 +98,13 @@ pub async fn a_refill_stores_what_it_rendered(scene: &Scene) {
         assert_eq!(fresh(scene), None, "it was invalidated");
         let rendered = done(scene, want).await;
         assert_eq!(fresh(scene), Some(rendered));
+    }
+    if let Some(private) = &scene.private {
+        let scene = Scene { known: private.clone(), ..scene.clone() };
+        done(&scene, 0).await;
+        let found = scene.known.read(|key| scene.isr.look_up(key, || 0));
+        let nothing = matches!(&found, Some(LookUp::Miss(miss)) if miss.spare.is_none());
+        assert!(nothing, "its answer may not be stored, and there is {found:?}");
     }
 }
 

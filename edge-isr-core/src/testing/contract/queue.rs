@@ -180,7 +180,8 @@ pub async fn the_last_edit_is_never_lost(queue: Arc<dyn Queue>, time: &Time) {
     claim_none(&queue, time).await;
 }
 
-/// A job is ready once `quiet` has passed since its last push, and at the latest `most` after its first.
+/// A job is ready once `quiet` has passed since its last push, and at the latest `most` after its first. The last
+/// push's window counts.
 pub async fn a_burst_waits_until_it_is_quiet(queue: Arc<dyn Queue>, time: &Time) {
     let key = sample::key();
     let window = Window { quiet: 3 * UNIT, most: 6 * UNIT };
@@ -199,6 +200,20 @@ pub async fn a_burst_waits_until_it_is_quiet(queue: Arc<dyn Queue>, time: &Time)
     claim_none(&queue, time).await;
     time.pass(3 * UNIT).await;
     assert_eq!(claim_one(&queue, time).await.job.want, 4);
+    // A later push may have the job wait for longer than the first one did, or for less.
+    let (short, long) = (Window { quiet: UNIT, most: UNIT }, Window { quiet: 4 * UNIT, most: 9 * UNIT });
+    for (first, last, quiet) in [(short, long, 4), (long, short, 1)] {
+        let key = sample::key();
+        push(&queue, time, &job(&key, 1), first).await;
+        time.pass(UNIT / 2).await;
+        push(&queue, time, &job(&key, 2), last).await;
+        time.pass(quiet * UNIT - UNIT / 2).await;
+        if quiet > 1 {
+            claim_none(&queue, time).await;
+        }
+        time.pass(UNIT / 2).await;
+        assert_eq!(claim_one(&queue, time).await.job.key, key);
+    }
 }
 
 /// A push of a snapshot that is wanted already changes no time.
