@@ -57,6 +57,9 @@ const PROGRESS: Duration = Duration::from_secs(10);
 const REPLAYED: u64 = 20;
 /// Runs that are shorter are not asked what they exercised.
 const SHORT: Duration = Duration::from_secs(5);
+/// Runs as long as this are measurements: they have to hold the bar of operations, too. Shorter ones only say whether
+/// they did, since a gate must not depend on the machine's speed.
+const LONG: Duration = Duration::from_secs(600);
 
 type Outcome = Result<(), String>;
 
@@ -119,13 +122,19 @@ fn everything(options: &Options) -> Outcome {
             report::progress(&tally, told);
         }
     }
-    report::table(&tally, watch.elapsed());
+    let took = watch.elapsed();
+    report::table(&tally, took);
     if !uncaught.is_empty() {
         return Err(format!("not caught within {} s: {}", PATIENCE.as_secs(), uncaught.join(", ")));
     }
     let missing = report::missing(&tally);
     if options.lasts >= SHORT && !missing.is_empty() {
         return Err(format!("hardly exercised: {}", missing.join(", ")));
+    }
+    let rate = report::rate(&tally, took);
+    if options.lasts >= LONG && !report::holds(rate) {
+        let (rate, bar) = (report::grouped(rate), report::grouped(report::BAR));
+        return Err(format!("{rate} operations each second, has to be more than {bar}"));
     }
     println!("\n0 violations; each of {} twins caught", TWINS.len());
     Ok(())

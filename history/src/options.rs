@@ -8,7 +8,8 @@ use edge_isr_core::testing::Twin;
 pub(crate) const USAGE: &str = "\
 cargo xtask check-history [--seconds N] [--seed S] [--twin NAME]
 
-  --seconds N   how long to look for violations, 20 by default; the twins come first and take their own time
+  --seconds N   how long to look for violations, 20 by default; the twins come first and take their own time. From 600 on
+                50,000 operations a second or fewer are a failure, too
   --seed S      play the episode of this seed and show what happened
   --twin NAME   with one protection removed, such as LateSnapshot";
 

@@ -36,6 +36,9 @@ const FLOOR: &[Count] = &[
 const LEAST: u64 = 3;
 const LEAST_STORMS: u64 = 1;
 
+/// More operations than this are to be checked each second, while nothing else runs on the machine.
+pub(crate) const BAR: u64 = 50_000;
+
 /// A number with its thousands kept apart.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -69,13 +72,20 @@ pub(crate) fn progress(tally: &Tally, took: Duration) {
     );
 }
 
+/// Whether a rate is above the bar.
+pub(crate) fn holds(rate: u64) -> bool {
+    rate > BAR
+}
+
 pub(crate) fn table(tally: &Tally, took: Duration) {
     println!("\nWhat was exercised in {:.1} s:", took.as_secs_f64());
     for &count in Count::ALL {
         println!("  {:<50} {:>16}", count.text(), grouped(tally.get(count)));
     }
     println!("  {:<50} {:>16}", "operations", grouped(tally.operations()));
-    println!("  {:<50} {:>16}", "operations each second", grouped(rate(tally, took)));
+    let rate = rate(tally, took);
+    let verdict = if holds(rate) { "PASS" } else { "FAIL" };
+    println!("  {:<50} {:>16}   > {} {verdict}", "operations each second", grouped(rate), grouped(BAR));
 }
 
 /// What was not exercised.
@@ -115,5 +125,10 @@ mod tests {
             (grouped(7), grouped(1234), grouped(1_234_567)),
             ("7".into(), "1,234".into(), "1,234,567".into())
         );
+    }
+
+    #[test]
+    fn the_bar_itself_is_not_above_it() {
+        assert_eq!([BAR - 1, BAR, BAR + 1].map(holds), [false, false, true]);
     }
 }
