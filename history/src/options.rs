@@ -14,12 +14,13 @@ cargo xtask check-history [--seconds N] [--seed S] [--twin NAME]
   --twin NAME   with one protection removed, such as LateSnapshot";
 
 /// The twins that histories tell from the engine. Those of flights that are dropped or full are for the models.
-pub(crate) const TWINS: [Twin; 13] = [
+pub(crate) const TWINS: [Twin; 14] = [
     Twin::LateSnapshot,
     Twin::JoinOvertaken,
     Twin::FreshDownstream,
     Twin::CompareSeq,
     Twin::AppliedFirst,
+    Twin::SlotsLate,
     Twin::MarkSet,
     Twin::SkipRecent,
     Twin::NoFloor,

@@ -20,6 +20,8 @@ pub enum Twin {
     CompareSeq,
     /// `applied` moves before the marks are written.
     AppliedFirst,
+    /// The slots of the tags move when the invalidation is applied already.
+    SlotsLate,
     /// A mark is set to the number of its invalidation, even where a later one stands.
     MarkSet,
     /// A tag that was invalidated less than 30 seconds ago is not invalidated again.

@@ -76,6 +76,15 @@ pub struct Bump {
     seq: u64,
 }
 
+impl Bump {
+    fn mark(&self, mode: Mode) -> Mark {
+        match mode {
+            Mode::Soft => Mark { soft: self.seq, hard: 0 },
+            Mode::Hard => Mark { soft: 0, hard: self.seq },
+        }
+    }
+}
+
 /// Above zero, and elsewhere in each life: a page that comes from a store and was not judged here must not look as
 /// if it had been.
 fn start_of(incarnation: Incarnation) -> u64 {
@@ -160,10 +169,7 @@ impl Ledger {
 
     /// Second step: write the marks. Max, not set: invalidations may finish out of order.
     pub fn write(&self, bump: &Bump, ids: &[TagId], mode: Mode, now: Moment) {
-        let mark = match mode {
-            Mode::Soft => Mark { soft: bump.seq, hard: 0 },
-            Mode::Hard => Mark { soft: 0, hard: bump.seq },
-        };
+        let mark = bump.mark(mode);
         for id in ids {
             between_steps();
             #[cfg(loom)]

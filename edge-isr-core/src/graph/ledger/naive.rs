@@ -36,6 +36,21 @@ impl Ledger {
                 self.write(&bump, ids, mode, now);
                 Some(bump.seq)
             }
+            Twin::SlotsLate => {
+                let bump = self.bump();
+                let mark = bump.mark(mode);
+                for id in ids {
+                    let mut shard = lock(self.shard(*id));
+                    let entry = shard.entry(id.0).or_insert(Entry { mark, at: now });
+                    *entry = Entry { mark: entry.mark.max(mark), at: now.max(entry.at) };
+                }
+                let seq = self.apply(bump);
+                for id in ids {
+                    between_steps();
+                    self.change(*id);
+                }
+                Some(seq)
+            }
             Twin::MarkSet => {
                 let bump = self.bump();
                 for id in ids {
