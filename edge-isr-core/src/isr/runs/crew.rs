@@ -54,6 +54,7 @@ impl Runs {
         while let Some(run) = state.waiting.take() {
             all.push(Underway::new(run, Moment::default()).abandon());
         }
+        state.at_work.clear();
         state.fed = Fed::default();
         state.backlog = 0;
         all

@@ -3,8 +3,7 @@
 //! All of it is here and none of it in a worker, so that a worker that is killed takes nothing with it: the next one
 //! goes on where it stopped.
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -14,9 +13,8 @@ use super::busy::{Busy, Guard};
 use super::progress::Watched;
 use crate::clock::Moment;
 use crate::graph::Members;
-use crate::model::key::CacheKey;
 use crate::model::tag::Tag;
-use crate::queue::{Job, Rank, Window};
+use crate::queue::Window;
 use crate::sync::{Mutex, lock};
 
 mod crew;
@@ -26,11 +24,16 @@ mod tests;
 mod underway;
 mod waiting;
 
+pub(crate) use fed::{Ending, Next};
 pub(crate) use underway::{Found, Place, Underway};
 pub(crate) use waiting::Run;
 
-/// The most runs that are under way at once.
-const MOST_UNDERWAY: usize = 256;
+/// The most runs that are under way at once and have pages to be listed or to be given to the queue, or a long list of
+/// URLs.
+const MOST_AT_WORK: usize = 256;
+/// The most that are under way at all: the others only wait for pages that the queue has. One that hangs may be many
+/// edits' page, and must not keep those of other pages out.
+const MOST_UNDERWAY: usize = 4_096;
 /// From how many pages in all backlogs on only runs without a backlog list further.
 const MOST_BACKLOG: usize = 1 << 20;
 
@@ -38,6 +41,8 @@ const MOST_BACKLOG: usize = 1 << 20;
 struct State {
     waiting: waiting::Waiting,
     underway: BTreeMap<u64, Underway>,
+    /// Those of them that do more than wait.
+    at_work: BTreeSet<u64>,
     fed: fed::Fed,
     /// Whose pages are all done, and whose caches in front are to be told.
     over: Vec<Underway>,
@@ -72,35 +77,6 @@ pub(crate) struct Listing {
     pub(crate) want: u64,
 }
 
-/// A page to be given to the queue.
-#[derive(Debug)]
-pub(crate) struct Feed {
-    id: u64,
-    /// `None` for a page that is not in memory.
-    hash: Option<u64>,
-    pub(crate) job: Job,
-    /// Since when it is to be rendered.
-    pub(crate) since: Moment,
-}
-
-/// What there is for the queue.
-#[derive(Debug)]
-pub(crate) enum Next {
-    Page(Feed),
-    /// A page that needs none, or is on its way: look again.
-    Gone,
-    Nothing,
-}
-
-/// How a job ended, and for which sequences.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Ending {
-    /// The page is at least as new as this.
-    Reached(u64),
-    /// The render that was to reach this was given up.
-    GivenUp(u64),
-}
-
 impl State {
     fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.underway.is_empty() && self.over.is_empty()
@@ -117,16 +93,30 @@ impl State {
     /// The run of the highest priority that `wants` something; of several the next one after `last`, so that a
     /// small one does not wait for the end of a large one.
     fn next(&self, last: u64, wants: impl Fn(&Underway) -> bool) -> Option<u64> {
-        let in_turn = self.underway.range(last + 1..).chain(self.underway.range(..=last));
-        let wanting = in_turn.filter(|(_, underway)| wants(underway));
+        let in_turn = self.at_work.range(last + 1..).chain(self.at_work.range(..=last));
+        let wanting = in_turn.filter_map(|id| self.underway.get_key_value(id));
+        let wanting = wanting.filter(|(_, underway)| wants(underway));
         // Of equals this gives the last, hence the first in turn.
         wanting.rev().max_by_key(|(_, underway)| underway.run.priority).map(|(&id, _)| id)
     }
 
-    fn end(&mut self, id: u64) {
-        if self.underway.get(&id).is_some_and(Underway::is_over)
+    /// Whether there is room for another run.
+    fn has_room(&self) -> bool {
+        self.at_work.len() < MOST_AT_WORK && self.underway.len() < MOST_UNDERWAY
+    }
+
+    /// A run has changed: it may only wait from now on, or be over.
+    fn settle(&mut self, id: u64) {
+        let Some(underway) = self.underway.get(&id) else { return };
+        if underway.is_at_work() {
+            self.at_work.insert(id);
+        } else {
+            self.at_work.remove(&id);
+        }
+        if underway.is_over()
             && let Some(over) = self.underway.remove(&id)
         {
+            self.at_work.remove(&id);
             self.over.push(over);
         }
     }
@@ -167,20 +157,20 @@ impl Runs {
     /// Whether a run waits whose burst is over, and there is room for it.
     pub(crate) fn can_take(&self, now: Moment) -> bool {
         let mut state = lock(&self.state);
-        state.underway.len() < MOST_UNDERWAY && state.waiting.has_due(self.window, now)
+        state.has_room() && state.waiting.has_due(self.window, now)
     }
 
     /// The next batch to be listed; takes up a run that waits, if `may_take`.
     pub(crate) fn next_listing(&self, may_take: bool, now: Moment) -> Option<Listing> {
         let mut state = lock(&self.state);
         if may_take
-            && state.underway.len() < MOST_UNDERWAY
+            && state.has_room()
             && let Some(run) = state.waiting.take_due(self.window, now)
         {
             state.last_id += 1;
             let id = state.last_id;
             state.underway.insert(id, Underway::new(run, now));
-            state.end(id);
+            state.settle(id);
         }
         let is_full = state.backlog >= MOST_BACKLOG;
         let has_room = |run: &Underway| run.elsewhere.is_empty() && (!is_full || run.backlog.is_empty());
@@ -198,81 +188,10 @@ impl Runs {
         let Some(underway) = state.underway.get_mut(&of.id) else { return };
         if told && !of.place.is_second {
             underway.run.listed.add(&of.tag, members);
+            underway.urls += members.keys.len();
         }
         state.backlog += underway.add(members, found, has_second);
-        state.end(of.id);
-    }
-
-    /// The next page for the queue. `key_of` finds the key of a page in memory.
-    pub(crate) fn next_page(&self, now: Moment, key_of: impl Fn(u64) -> Option<CacheKey>) -> Next {
-        let mut state = lock(&self.state);
-        let state = &mut *state;
-        if state.fed.is_full() {
-            return Next::Nothing;
-        }
-        // With no room to list the rest, what is known goes first.
-        let is_full = state.backlog >= MOST_BACKLOG;
-        let has_page = |run: &Underway| run.has_page() && (is_full || run.is_in_order(now));
-        let Some(id) = state.next(state.served, has_page) else { return Next::Nothing };
-        state.served = id;
-        let Some(underway) = state.underway.get_mut(&id) else { return Next::Nothing };
-        let (key, hash, visits) = match underway.backlog.pop_first() {
-            Some((Reverse(visits), hash)) => {
-                state.backlog -= 1;
-                (key_of(hash), Some(hash), visits)
-            }
-            None => (underway.elsewhere.pop(), None, 0),
-        };
-        let Some(key) = key else {
-            // Evicted since it was listed: it is left to its next visitor.
-            underway.done(false);
-            state.end(id);
-            return Next::Gone;
-        };
-        if !state.fed.add(&key, id, now) {
-            underway.uncount();
-            state.end(id);
-            return Next::Gone;
-        }
-        let rank = Rank { priority: underway.run.priority, visits };
-        let job = Job { key, want: underway.run.seq, rank };
-        Next::Page(Feed { id, hash, job, since: underway.run.first })
-    }
-
-    /// Takes back a page that the queue had no room for.
-    pub(crate) fn take_back(&self, feed: Feed) {
-        let mut state = lock(&self.state);
-        let state = &mut *state;
-        state.fed.remove(&feed.job.key, feed.id);
-        let Some(underway) = state.underway.get_mut(&feed.id) else { return };
-        let Some(hash) = feed.hash else { return underway.elsewhere.push(feed.job.key) };
-        if underway.backlog.insert((Reverse(feed.job.rank.visits), hash)) {
-            state.backlog += 1;
-        } else {
-            underway.uncount();
-            state.end(feed.id);
-        }
-    }
-
-    /// A job has ended. Runs that want more than it was for go on waiting.
-    pub(crate) fn done(&self, key: &CacheKey, ending: Ending, now: Moment) {
-        let (seq, is_rendered) = match ending {
-            Ending::Reached(seq) => (seq, true),
-            Ending::GivenUp(seq) => (seq, false),
-        };
-        let mut state = lock(&self.state);
-        let state = &mut *state;
-        let mut over = Vec::new();
-        state.fed.retain(key, now, |id| {
-            let Some(underway) = state.underway.get_mut(&id) else { return false };
-            if underway.run.seq > seq {
-                return true;
-            }
-            underway.done(is_rendered);
-            over.push(id);
-            false
-        });
-        over.into_iter().for_each(|id| state.end(id));
+        state.settle(of.id);
     }
 
     /// A run whose pages are all done, and what keeps `idle` waiting until the caches in front are told of it.

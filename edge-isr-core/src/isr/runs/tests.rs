@@ -10,8 +10,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::graph::Cursor;
 use crate::isr::test_engine::Engine;
+use crate::model::key::CacheKey;
 use crate::model::snapshot::Mode;
-use crate::queue::Priority;
+use crate::queue::{Job, Priority};
 
 const PAGES: usize = 6;
 const TAGS: usize = 3;
@@ -230,9 +231,10 @@ impl Model {
             let fed = state.fed.owners().filter(|owners| owners.contains(id)).count();
             assert_eq!(run.left, run.backlog.len() + run.elsewhere.len() + fed, "{run:?}");
             assert!(!run.is_over(), "one that is over is told: {run:?}");
+            assert_eq!(state.at_work.contains(id), run.is_at_work(), "{run:?}");
         }
         assert!(state.fed.owners().all(|owners| !owners.is_empty()));
-        assert!(state.over.is_empty());
+        assert!(state.over.is_empty() && state.at_work.iter().all(|id| state.underway.contains_key(id)));
         assert_eq!(self.busy.is_busy(), !state.is_empty());
     }
 
@@ -291,6 +293,43 @@ fn p15_pages_that_are_put_off_take_no_others_place_and_are_counted_once() {
     assert!(fed.is_full(), "and gone it counts for nothing");
     keys.iter().for_each(|key| fed.retain(key, NOW, |_| false));
     assert!(fed.is_empty() && !fed.is_full());
+}
+
+#[test]
+fn p20_p15_runs_that_only_wait_for_a_page_keep_no_others_out_and_have_a_bound_of_their_own() {
+    let mut model = Model::new();
+    let counted = |model: &Model| model.watched.iter().filter(|run| run.now().pages.is_some()).count();
+    let all = 5_000;
+    for _ in 0..all {
+        model.step(Step::Invalidate(2, None));
+        (0..2).for_each(|_| model.step(Step::List));
+        (0..3).for_each(|_| model.step(Step::Feed(Fate::Done)));
+    }
+    assert_eq!((counted(&model), lock(&model.runs.state).underway.len()), (MOST_UNDERWAY, MOST_UNDERWAY));
+    model.check();
+    model.end();
+    assert_eq!(counted(&model), all);
+}
+
+#[test]
+fn p15_of_runs_that_list_many_urls_for_the_caches_in_front_there_are_few_at_once() {
+    for (urls, told, most) in
+        [(65, true, MOST_AT_WORK), (64, true, MOST_UNDERWAY), (65, false, MOST_UNDERWAY)]
+    {
+        let mut model = Model::new();
+        let key = model.pages[0].key.clone();
+        let mut taken = 0;
+        for _ in 0..=MOST_AT_WORK {
+            model.step(Step::Invalidate(0, None));
+            let Some(listing) = model.runs.next_listing(true, NOW) else { break };
+            taken += 1;
+            let found = Found { in_memory: vec![(0, key.hash())], elsewhere: Vec::new() };
+            let members = Members { keys: vec![key.clone(); urls], next: None, is_complete: true };
+            model.runs.list(&listing, &members, found, told, false);
+            model.step(Step::Feed(Fate::Done));
+        }
+        assert_eq!(taken, most.min(MOST_AT_WORK + 1), "{urls} {told}");
+    }
 }
 
 #[test]

@@ -14,6 +14,9 @@ use crate::model::tag::Tag;
 /// How long the first page waits for the listing of the others. A million take about two seconds.
 const LONGEST_LISTING: Duration = Duration::from_secs(30);
 
+/// With no more URLs than this for the caches in front, many runs can be remembered at once.
+const FEW_URLS: usize = 64;
+
 /// Where the listing of a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -44,6 +47,8 @@ pub(crate) struct Underway {
     /// Pages that no queue has yet, the most visited first: sixteen bytes each, since a tag may have a million.
     pub(super) backlog: BTreeSet<(Reverse<u32>, u64)>,
     pub(super) elsewhere: Vec<CacheKey>,
+    /// No more than so many URLs are listed for the caches in front.
+    pub(super) urls: usize,
     /// How many pages were found, and how many of them are not done.
     pages: usize,
     pub(super) left: usize,
@@ -52,7 +57,8 @@ pub(crate) struct Underway {
 impl Underway {
     pub(super) fn new(run: Run, now: Moment) -> Self {
         let at = (!run.tags.is_empty()).then_some(Place { nth: 0, after: None, is_second: false });
-        Self { run, since: now, at, backlog: BTreeSet::new(), elsewhere: Vec::new(), pages: 0, left: 0 }
+        let (backlog, elsewhere) = (BTreeSet::new(), Vec::new());
+        Self { run, since: now, at, backlog, elsewhere, urls: 0, pages: 0, left: 0 }
     }
 
     /// The tag to list, and from where on.
@@ -64,6 +70,11 @@ impl Underway {
     /// Whether it has pages for the queue.
     pub(super) fn has_page(&self) -> bool {
         !self.backlog.is_empty() || !self.elsewhere.is_empty()
+    }
+
+    /// Whether there is more to do about it, or more to remember of it, than to wait for pages that the queue has.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.at.is_some() || self.has_page() || self.urls > FEW_URLS
     }
 
     /// Whether its most visited pages are known by now, since all those in memory are. A list without end is not
