@@ -572,3 +572,103 @@ async fn p22_a_hard_purge_comes_twice_without_a_worker_too() {
     assert_eq!(recording.seen().len(), 2, "and again after the settle time");
     assert!(story.isr.health().notes.iter().any(|note| note.subject == "worker"));
 }
+
+/// One that takes a while to confirm.
+#[derive(Debug, Clone)]
+struct Slow(RecordingConnector, Duration);
+
+#[async_trait::async_trait]
+impl Connector for Slow {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn limits(&self) -> PurgeLimits {
+        self.0.limits()
+    }
+
+    async fn purge(&self, purge: &Purge) -> Result<()> {
+        tokio::time::sleep(self.1).await;
+        self.0.purge(purge).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p21_p22_at_shutdown_what_waits_for_no_render_in_the_air_is_purged_at_once() {
+    let recording = RecordingConnector::default();
+    let story = with(&recording, |builder| {
+        let mut limits = prompt();
+        limits.worker_renders = 1;
+        builder.limits(limits)
+    });
+    let worker = story.worker().await;
+    for id in 1..=3 {
+        story.get(&format!("/pages/{id}")).await;
+    }
+    story.page.gated(true);
+    let slow = story.invalidate(1, Mode::Soft).await;
+    story.page.gate().arrival().await;
+    let others = [story.invalidate(2, Mode::Soft).await, story.invalidate(3, Mode::Soft).await];
+    // The first is taken up, and has no room to be rendered; the second is asked for as it ends.
+    tokio::time::sleep(S).await;
+    let others = [others[0].clone(), others[1].clone(), story.invalidate(3, Mode::Soft).await];
+    let isr = story.isr.clone();
+    let shutdown = begun(async move { isr.shutdown(30 * S).await }).await;
+    tokio::time::sleep(S).await;
+    assert!(others.iter().all(|receipt| receipt.purges() == confirmed()), "{others:?}");
+    assert_eq!(slow.purges(), pending(), "its new page may still land");
+    story.page.gate().open(1);
+    within(shutdown).await;
+    within(worker).await.unwrap();
+    assert_eq!((slow.purges(), slow.progress().rendered), (confirmed(), 1));
+    let told: Vec<Tag> = recording.seen().into_iter().flat_map(|purge| purge.tags).collect();
+    assert_eq!(told.iter().collect::<BTreeSet<_>>().len(), 3, "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn p21_p22_at_the_deadline_of_a_shutdown_what_hangs_on_a_render_is_still_purged() {
+    for (takes, outcome) in
+        [(S / 2, PurgeState::Confirmed), (2 * S, PurgeState::Failed("it was broken off".to_owned()))]
+    {
+        let recording = RecordingConnector::default();
+        let slow = Slow(recording.clone(), takes);
+        let story = Story::with(Position::Inside, lasting(), |builder| builder.connector(slow));
+        let worker = story.worker().await;
+        story.get("/pages/1").await;
+        story.page.gated(true);
+        let receipt = story.invalidate(1, Mode::Soft).await;
+        story.page.gate().arrival().await;
+        let since = Instant::now();
+        story.isr.shutdown(S).await;
+        assert!(
+            since.elapsed() < 2 * S + S / 10,
+            "a second after the deadline it ends: {:?}",
+            since.elapsed()
+        );
+        within(worker).await.unwrap();
+        assert_eq!(receipt.purges(), [("recording", outcome.clone())]);
+        assert_eq!(recording.seen().len(), usize::from(outcome == PurgeState::Confirmed));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p21_p22_a_shutdown_whose_deadline_is_sooner_than_the_second_purge_makes_it_then() {
+    for works in [true, false] {
+        let recording = RecordingConnector::default();
+        let story = with(&recording, |builder| builder);
+        let _worker = if works { Some(story.worker().await) } else { None };
+        story.get("/pages/1").await;
+        let receipt = story.invalidate(1, Mode::Hard).await;
+        if works {
+            receipt.wait(Stage::Rendered, S).await;
+        }
+        let since = Instant::now();
+        story.isr.shutdown(S).await;
+        assert!(since.elapsed() < S + S / 10, "{:?}", since.elapsed());
+        assert_eq!(
+            (recording.seen().len(), receipt.progress().has_reached(Stage::Purged)),
+            (2, true),
+            "{works}"
+        );
+    }
+}

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::{Semaphore, watch};
+
 use super::admit::TagHeader;
 use super::build_id::{BuildId, executable_hash};
 use super::busy::Busy;
@@ -233,14 +235,13 @@ impl Builder {
             heads: Heads::new(4096),
             passed: quick_cache::sync::Cache::new(16 * 1024),
             flights: Arc::new(flights),
-            renders: Arc::new(tokio::sync::Semaphore::new(
-                limits.renders.min(tokio::sync::Semaphore::MAX_PERMITS),
-            )),
+            renders: Arc::new(Semaphore::new(limits.renders.min(Semaphore::MAX_PERMITS))),
             receipts: Receipts::new(limits.receipts, Arc::clone(&signer)),
             signer,
             jobs: Jobs::new(self.queue, limits.jobs),
             runs: Runs::new(limits.window(), Arc::clone(&busy)),
-            aborted: tokio::sync::watch::Sender::new(false),
+            aborted: watch::Sender::new(false),
+            silenced: watch::Sender::new(false),
             counters: Counters::new(),
             notes: Notes::default(),
             outboxes: outboxes(self.connectors, &self.clock),

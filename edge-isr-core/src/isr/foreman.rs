@@ -259,11 +259,14 @@ impl Isr {
     /// Has the caches in front told of what nobody will render any more, at a shutdown.
     pub(super) fn tell_the_rest(&self) {
         let _busy = self.0.busy.begin();
-        for over in self.0.runs.take_all() {
-            if !self.0.outboxes.is_empty() {
-                drop(self.tell(Telling::last(over.run, Duration::ZERO)));
-            }
-        }
+        self.0.runs.take_all().into_iter().for_each(|over| self.tell_of(over));
+        self.0.runs.rest();
+    }
+
+    /// As [`tell_the_rest`](Self::tell_the_rest), but leaves the runs that have a page in the air.
+    pub(super) fn tell_stranded(&self) {
+        let _busy = self.0.busy.begin();
+        self.0.runs.take_stranded().into_iter().for_each(|over| self.tell_of(over));
         self.0.runs.rest();
     }
 

@@ -57,6 +57,11 @@ pub use plan::{Plan, PlannedCalls};
 pub use progress::{Progress, PurgeState, Stage};
 pub use receipt::Receipt;
 
+/// How long caches in front may still be told at a shutdown once its deadline is over.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long what was broken off may take to write that down.
+const A_MOMENT: Duration = Duration::from_millis(100);
+
 /// The handle on everything, cheap to clone.
 ///
 /// ```
@@ -101,7 +106,10 @@ pub(crate) struct Inner {
     pub(crate) counters: counters::Counters,
     pub(crate) notes: health::Notes,
     pub(crate) busy: Arc<busy::Busy>,
+    /// Whether renders in the air are to be dropped.
     pub(crate) aborted: watch::Sender<bool>,
+    /// Whether what caches in front are still to be told is to be dropped, too.
+    pub(crate) silenced: watch::Sender<bool>,
     pub(crate) build: Option<String>,
     pub(crate) debug: bool,
     pub(crate) off: bool,
@@ -159,6 +167,10 @@ impl Isr {
     /// Begins no further render, lets those in the air land until the deadline and aborts the rest. Hits are
     /// still served, other requests go to the handler uncached. Workers return.
     ///
+    /// Caches in front are told of all that is left: at once where no render in the air is waited for, the rest at the
+    /// deadline, the second purge of a hard invalidation too. Calls of connectors have a second more than the deadline;
+    /// receipts say of what was broken off then.
+    ///
     /// # Cancellation
     ///
     /// Dropping the future leaves the shutdown begun, without the deadline.
@@ -170,8 +182,14 @@ impl Isr {
         }
         if tokio::time::timeout(deadline, self.0.busy.idle()).await.is_err() {
             self.0.aborted.send_replace(true);
-            // Aborted renders release those who wait as they drop; that takes no longer than a poll.
-            let _ = tokio::time::timeout(Duration::from_secs(1), self.0.busy.idle()).await;
+            // Aborted renders release those who wait as they drop; that takes no longer than a poll. What hung on them is
+            // told now, whatever keeps a worker from doing it.
+            self.tell_the_rest();
+            if tokio::time::timeout(LAST_WORDS, self.0.busy.idle()).await.is_err() {
+                self.0.silenced.send_replace(true);
+                // So that what is broken off is written down; again no longer than a poll.
+                let _ = tokio::time::timeout(A_MOMENT, self.0.busy.idle()).await;
+            }
         }
     }
 

@@ -46,6 +46,23 @@ impl Runs {
         self.changed.notify_waiters();
     }
 
+    /// Runs none of whose pages is in the air, begun or not. When no render begins any more, nothing brings them further.
+    pub(crate) fn take_stranded(&self) -> Vec<Underway> {
+        let mut state = lock(&self.state);
+        let state = &mut *state;
+        let mut all: Vec<Underway> = std::mem::take(&mut state.over);
+        let ids: Vec<u64> = state.underway.keys().copied().collect();
+        for id in ids.into_iter().filter(|id| !state.fed.is_in_air(*id)) {
+            let Some(stranded) = state.underway.remove(&id) else { continue };
+            state.backlog -= stranded.backlog.len();
+            all.push(stranded.abandon());
+        }
+        while let Some(run) = state.waiting.take() {
+            all.push(Underway::new(run, Moment::default()).abandon());
+        }
+        all
+    }
+
     /// All that is left, begun or not. Its pages are left to their next visitors.
     pub(crate) fn take_all(&self) -> Vec<Underway> {
         let mut state = lock(&self.state);

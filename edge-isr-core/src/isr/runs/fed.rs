@@ -22,6 +22,8 @@ struct Page {
     /// When something was heard of it last.
     heard: Moment,
     is_put_off: bool,
+    /// Whether a worker has it in the air.
+    is_taken: bool,
 }
 
 /// A page to be given to the queue.
@@ -72,7 +74,7 @@ impl Fed {
 
     /// Adds a page for a run; whether that run did not wait for it before.
     pub(super) fn add(&mut self, key: &CacheKey, owner: u64, now: Moment) -> bool {
-        let new = || Page { owners: Vec::new(), heard: now, is_put_off: false };
+        let new = || Page { owners: Vec::new(), heard: now, is_put_off: false, is_taken: false };
         let page = self.pages.entry(key.clone()).or_insert_with(new);
         let is_new = !page.owners.contains(&owner);
         if is_new {
@@ -88,10 +90,9 @@ impl Fed {
     }
 
     pub(super) fn put_off(&mut self, key: &CacheKey) {
-        if self.put_off < MOST_PUT_OFF
-            && let Some(page) = self.pages.get_mut(key)
-            && !page.is_put_off
-        {
+        let Some(page) = self.pages.get_mut(key) else { return };
+        page.is_taken = false;
+        if self.put_off < MOST_PUT_OFF && !page.is_put_off {
             page.is_put_off = true;
             self.put_off += 1;
         }
@@ -101,6 +102,7 @@ impl Fed {
     pub(super) fn retain(&mut self, key: &CacheKey, now: Moment, mut keep: impl FnMut(u64) -> bool) {
         let Some(page) = self.pages.get_mut(key) else { return };
         page.heard = now;
+        page.is_taken = false;
         page.owners.retain(|owner| keep(*owner));
         if std::mem::take(&mut page.is_put_off) {
             self.put_off -= 1;
@@ -112,6 +114,11 @@ impl Fed {
     #[cfg(test)]
     pub(super) fn owners(&self) -> impl Iterator<Item = &[u64]> {
         self.pages.values().map(|page| &*page.owners)
+    }
+
+    /// Whether a run waits for a page that a worker has in the air.
+    pub(super) fn is_in_air(&self, owner: u64) -> bool {
+        self.pages.values().any(|page| page.is_taken && page.owners.contains(&owner))
     }
 
     fn tidy(&mut self, key: &CacheKey) {
@@ -239,6 +246,13 @@ impl Runs {
         for run in state.waiting.iter_mut().chain(underway) {
             let Run { tags, listed, .. } = run;
             tags.iter().filter(|tag| is_lost(tag)).for_each(|tag| listed.add_lost(tag, url));
+        }
+    }
+
+    /// A worker begins to render a page.
+    pub(crate) fn begins(&self, key: &CacheKey) {
+        if let Some(page) = lock(&self.state).fed.pages.get_mut(key) {
+            page.is_taken = true;
         }
     }
 

@@ -77,13 +77,14 @@ impl Isr {
             let _busy = busy;
             let saying = async {
                 if !telling.settle.is_zero() {
-                    tokio::time::sleep(telling.settle).await;
+                    // At the deadline of a shutdown it is said too early, rather than never.
+                    let _ = tokio::time::timeout(telling.settle, isr.aborted()).await;
                 }
                 isr.say(&telling, shares).await;
             };
             tokio::select! {
                 () = saying => {}
-                () = isr.aborted() => {}
+                () = isr.silenced() => {}
             }
         });
         async move {
@@ -95,6 +96,13 @@ impl Isr {
             };
             let _ = tokio::time::timeout(most, all_tried).await;
         }
+    }
+
+    /// Resolves when nobody is told any more: a while after the deadline of a shutdown.
+    async fn silenced(&self) {
+        let mut silenced = self.0.silenced.subscribe();
+        // The sender lives as long as `self`.
+        let _ = silenced.wait_for(|silenced| *silenced).await;
     }
 
     /// Puts a telling into the outboxes: first into those for which no URLs have to be listed.

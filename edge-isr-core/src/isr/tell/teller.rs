@@ -40,7 +40,7 @@ impl Isr {
             let _busy = busy;
             tokio::select! {
                 () = teller.run() => {}
-                () = isr.aborted() => {}
+                () = isr.silenced() => {}
             }
             // Before the guard: whoever waits for quiet finds every ticket settled.
             drop(teller);

@@ -72,12 +72,15 @@ impl Worker {
         }
     }
 
-    /// What is in the air lands; `shutdown` has the deadline.
+    /// What is in the air lands; `shutdown` has the deadline. Caches in front are told at once of what waits for none of
+    /// it: one slow render must not keep the others' purges until there is no time for them.
     pub(super) async fn drain(&mut self) {
         let isr = self.isr.clone();
         let landing = async {
+            isr.tell_stranded();
             while let Some(done) = self.renders.join_next().await {
                 self.finish(done).await;
+                isr.tell_stranded();
             }
         };
         tokio::select! {

@@ -208,6 +208,7 @@ impl Worker {
         }
         *of_host += 1;
         self.is_allowed = false;
+        isr.0.runs.begins(&key);
         let patience = limits.render_timeout;
         let origin = Arc::clone(&self.origin);
         let refill = Refill { key, want };
