@@ -2,7 +2,7 @@
 
 use crate::finding::Finding;
 use crate::sources::Source;
-use crate::tokens::find;
+use crate::tokens::{Token, find};
 
 /// What reads one: the types of std, tokio, jiff, time and chrono, and what they have in common.
 const READS: &[&[&str]] = &[
@@ -16,15 +16,26 @@ const READS: &[&[&str]] = &[
     &[".", "elapsed"],
 ];
 
-/// Reads of a clock in what users run, `clock.rs` apart.
-pub(crate) fn elsewhere(sources: &[Source]) -> Vec<Finding> {
+/// A function that may read one: its file, its name, and why.
+pub(crate) type Exempt = (&'static str, &'static str, &'static str);
+
+/// Reads of a clock in what users run, `clock.rs` and some functions apart.
+pub(crate) fn elsewhere(sources: &[Source], exempt: &[Exempt]) -> Vec<Finding> {
     let is_bound = |source: &&Source| source.is_library() && source.path != "edge-isr-core/src/clock.rs";
     let mut found = Vec::new();
+    let mut idle = exempt.to_vec();
     for source in sources.iter().filter(is_bound) {
         let code = source.code();
         for read in READS {
             let what = format!("`{}` reads a clock: ask the `Clock`, or take a `Moment`", read.concat());
-            found.extend(find(&code, read).map(|at| Finding::new(&source.path, code[at].line, &*what)));
+            for at in find(&code, read) {
+                let function = function_around(&code, at);
+                let is_it = |(path, name, _): &Exempt| *path == source.path && Some(*name) == function;
+                idle.retain(|exempt| !is_it(exempt));
+                if !exempt.iter().any(is_it) {
+                    found.push(Finding::new(&source.path, code[at].line, &*what));
+                }
+            }
         }
         // A clock under another name would pass unseen.
         for name in ["Instant", "SystemTime"] {
@@ -33,12 +44,21 @@ pub(crate) fn elsewhere(sources: &[Source]) -> Vec<Finding> {
             found.extend(renamed.iter().map(|&at| Finding::new(&source.path, code[at].line, &*what)));
         }
     }
+    for (path, name, _) in idle {
+        found.push(Finding::new(path, 0, format!("`{name}` is exempt but reads no clock: remove it")));
+    }
     found
+}
+
+/// The name of the function that began last before a token.
+fn function_around<'a>(code: &[&'a Token], at: usize) -> Option<&'a str> {
+    let begins = code[..at].iter().rposition(|token| token.text == "fn")?;
+    Some(&code[begins + 1].text)
 }
 
 #[test]
 fn a_clock_is_refused_in_any_crate_and_allowed_in_clock_and_tests() {
-    let found = |path: &str, text: &str| elsewhere(&[Source::new(path, text)]).len();
+    let found = |path: &str, text: &str| elsewhere(&[Source::new(path, text)], &[]).len();
     for text in [
         "fn f() { std::time::SystemTime::now(); }",
         "fn f() { tokio::time::Instant::now(); }",
@@ -58,4 +78,16 @@ fn a_clock_is_refused_in_any_crate_and_allowed_in_clock_and_tests() {
         found("edge-isr-core/src/a.rs", "/// Not `Instant::now()`.\nfn f(now: Moment) {} // Instant::now()"),
         0
     );
+}
+
+#[test]
+fn a_function_is_exempt_and_not_its_file() {
+    let path = "edge-isr-core/src/a.rs";
+    let found = |text: &str| {
+        let exempt = [(path, "waits", "why"), ("edge-isr-core/src/b.rs", "waits", "why")];
+        elsewhere(&[Source::new(path, text), Source::new("edge-isr-core/src/b.rs", text)], &exempt[..]).len()
+    };
+    assert_eq!(found("fn waits() { let since = Instant::now(); since.elapsed(); }"), 0);
+    assert_eq!(found("fn waits() { Instant::now(); } fn decides() { Instant::now(); }"), 2);
+    assert_eq!(found("fn waits() {}"), 2, "exempt, and without need");
 }
