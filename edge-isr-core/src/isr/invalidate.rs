@@ -12,7 +12,7 @@ use super::runs::Run;
 use super::tell::{Listed, Telling};
 use crate::error::{Error, Result};
 use crate::graph::{Cursor, Members};
-use crate::model::authority::without_default_port;
+use crate::model::authority::{Scheme, without_default_port};
 use crate::model::implicit::{self, At};
 use crate::model::key::CacheKey;
 use crate::model::reason::Reason;
@@ -21,8 +21,13 @@ use crate::model::tag::{Tag, TagId};
 use crate::queue::Priority;
 
 impl Isr {
-    /// Marks, then hands the rest to whoever does it.
+    /// What the application asks for.
     pub(crate) async fn invalidate(&self, tags: Vec<Tag>, mode: Mode, priority: Priority) -> Receipt {
+        self.mark(tags, mode, priority, Listed::default()).await
+    }
+
+    /// Marks, then hands the rest to whoever does it.
+    async fn mark(&self, tags: Vec<Tag>, mode: Mode, priority: Priority, listed: Listed) -> Receipt {
         let inner = &self.0;
         let ids: Vec<TagId> = tags.iter().map(|tag| TagId::of(tag.as_str())).collect();
         #[cfg(feature = "twins")]
@@ -38,7 +43,7 @@ impl Isr {
         let names = inner.outboxes.iter().map(|outbox| outbox.name());
         // Nobody carries no tag.
         let own = Arc::new(if tags.is_empty() { Watched::nothing(names) } else { Watched::new(names) });
-        let (tags, watched, listed) = (tags.into(), vec![own], Listed::default());
+        let (tags, watched) = (tags.into(), vec![own]);
         let run = Run { tags, seq, mode, priority, first: now, last: now, watched, listed };
         // Before anything is waited for: who asked may hang up, and the rest is done all the same.
         let shared = self.hand_over(run.clone());
@@ -68,8 +73,8 @@ impl Isr {
             let members = self.members(tag, None, 1);
             !members.keys.is_empty() || members.next.is_some()
         };
-        let told = !self.0.outboxes.is_empty();
-        // Any stranger's POST invalidates its URL: where that is nobody's page, there is nothing to do.
+        let told = !self.0.outboxes.is_empty() && !run.listed.is_by_request();
+        // Any stranger's POST invalidates its URL: where that is nobody's page, there is nothing to render.
         if !told && run.tags.iter().all(|tag| tag.as_str().starts_with("~url:") && !is_known(tag)) {
             if self.0.runs.has_workers() {
                 // Whoever waits for the renders need not: there are none.
@@ -83,7 +88,7 @@ impl Isr {
     /// Has the caches in front told what can't wait for the new pages: a hard invalidation, and any where no worker
     /// renders. It goes on when who asked hangs up.
     async fn tell_now(&self, run: Run, is_worked: bool) {
-        if !is_worked && !self.is_closing() {
+        if !is_worked && !self.0.runs.has_workers() && !self.is_closing() {
             let advice = "no worker runs, so purges do not wait for the new pages: spawn `isr.worker(app)`";
             self.note(Reason::PurgeFailed, "worker", advice);
         }
@@ -107,6 +112,11 @@ impl Isr {
 
     /// The tags of a URL: one for each way in which a policy reads its query.
     pub(crate) fn url_tags(&self, url: &str) -> Result<Vec<Tag>> {
+        Ok(self.read_url(url)?.into_iter().map(|(tag, _)| tag).collect())
+    }
+
+    /// Each way in which a policy reads a URL: its tag, and what is left of its target.
+    fn read_url(&self, url: &str) -> Result<Vec<(Tag, String)>> {
         let (host, target) = split_url(url).ok_or_else(|| no_url(url))?;
         let at = host.as_deref().map_or(At::Anywhere, At::Host);
         let target = target.split('#').next().unwrap_or(target);
@@ -120,9 +130,13 @@ impl Isr {
         let known = self.0.parameters.read().unwrap_or_else(PoisonError::into_inner);
         let queries: BTreeSet<String> = known.iter().map(|declared| read_by(declared)).collect();
         if queries.iter().all(String::is_empty) {
-            return Ok(vec![implicit::url(at, path, None)]);
+            return Ok(vec![(implicit::url(at, path, None), path.to_owned())]);
         }
-        Ok(queries.iter().map(|query| implicit::url(at, path, Some(query))).collect())
+        let target = |query: &String| match &**query {
+            "" => path.to_owned(),
+            query => format!("{path}?{query}"),
+        };
+        Ok(queries.iter().map(|query| (implicit::url(at, path, Some(query)), target(query))).collect())
     }
 
     /// Whether there may be a page of this tag. A listing that goes on, or is not whole, may still come to one.
@@ -142,17 +156,24 @@ impl Isr {
     ///
     /// The mark may or may not be applied; repeating is safe.
     pub async fn invalidate_urls(&self, host: &str, targets: &[&str], mode: Mode) -> Result<Option<Receipt>> {
-        let mut tags = Vec::new();
+        // Where hosts are not listed, their pages may be of either scheme.
+        let schemes = [Scheme::Https, Scheme::Http].map(|stated| self.scheme_of(host, Some(stated)));
+        let (mut tags, mut asked) = (Vec::new(), BTreeSet::new());
         for target in targets {
             let Some((own, path)) = split_url(target) else { continue };
             if own.is_some_and(|own| without_default_port(&own) != without_default_port(host)) {
                 continue;
             }
-            tags.extend(self.url_tags(&format!("http://{host}{path}"))?);
+            for (tag, target) in self.read_url(&format!("http://{host}{path}"))? {
+                let urls =
+                    schemes.iter().flatten().map(|scheme| format!("{}://{host}{target}", scheme.as_str()));
+                asked.extend(urls);
+                tags.push(tag);
+            }
         }
         // A page whose first render is in the air is in no list yet.
         let stored = self.0.busy.is_busy() || tags.iter().any(|tag| self.may_have(tag));
-        let receipt = self.invalidate(tags, mode, Priority::Normal).await;
+        let receipt = self.mark(tags, mode, Priority::Normal, Listed::by_request(asked)).await;
         // A visitor who changed nothing that is cached is owed nothing.
         Ok(stored.then_some(receipt))
     }

@@ -48,7 +48,7 @@ impl Run {
         if other.mode == Mode::Hard {
             self.mode = Mode::Hard;
         }
-        // Its URLs are not taken over: what is merged with another of the same has none yet, and everything says all.
+        self.listed.absorb(&other.listed);
         // What nobody can ask for any more takes no room.
         self.watched.extend(other.watched.into_iter().filter(|watched| Arc::strong_count(watched) > 1));
     }

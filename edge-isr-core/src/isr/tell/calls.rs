@@ -43,9 +43,19 @@ pub(super) fn is_told_as_tag(limits: &PurgeLimits, tag: &Tag) -> bool {
     limits.tags > 0 && !tag.as_str().starts_with('~')
 }
 
+/// Whether it stands for one URL: no page loses such a tag, and few have it.
+pub(super) fn is_url(tag: &Tag) -> bool {
+    tag.as_str().starts_with("~url:")
+}
+
 /// Whether a cache is told the URLs of this tag.
 pub(super) fn is_told_in_urls(limits: &PurgeLimits, tag: &Tag) -> bool {
     limits.urls > 0 && tag.as_str() != ALL && !is_told_as_tag(limits, tag)
+}
+
+/// Whether a call has room for it at all.
+pub(super) fn fits(limits: &PurgeLimits, item: &Item) -> bool {
+    item.most(limits) > 0 && item.bytes() <= limits.bytes
 }
 
 /// What a cache is told: these tags and URLs, or everything where the URLs are not all known, or something has no
@@ -55,8 +65,7 @@ pub(super) fn items(limits: &PurgeLimits, tags: Vec<Tag>, urls: Option<BTreeSet<
     let Some(urls) = urls else { return everything };
     let items: BTreeSet<Item> =
         tags.into_iter().map(Item::Tag).chain(urls.into_iter().map(Item::Url)).collect();
-    let has_room = |item: &Item| item.most(limits) > 0 && item.bytes() <= limits.bytes;
-    if items.iter().all(has_room) { items } else { everything }
+    if items.iter().all(|item| fits(limits, item)) { items } else { everything }
 }
 
 /// One call: what it says, and what hangs on each item.

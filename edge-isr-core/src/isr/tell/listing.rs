@@ -14,7 +14,7 @@ pub(super) const MOST_URLS: usize = 10_000;
 /// What nobody lists: it is purged as a whole.
 pub(super) const ALL: &str = "~all";
 /// How many pages are listed under one lock.
-const BATCH: usize = 256;
+pub(super) const BATCH: usize = 256;
 
 /// The URLs that carried a tag before its pages were rendered anew. Whoever lost the tag in that render is in
 /// no list any more, but still in the caches in front.
@@ -23,9 +23,32 @@ pub(crate) struct Listed {
     /// `None` for a tag that has too many, or whose carriers are not all known.
     urls: HashMap<Tag, Option<BTreeSet<String>>>,
     count: usize,
+    /// The URLs that a request named, where nothing but that request asked for the invalidation.
+    pub(super) asked: Option<BTreeSet<String>>,
 }
 
 impl Listed {
+    /// Of an invalidation that nothing asked for but a request that named these URLs.
+    pub(crate) fn by_request(asked: BTreeSet<String>) -> Self {
+        Self { asked: Some(asked), ..Self::default() }
+    }
+
+    pub(crate) fn is_by_request(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Another invalidation of the same tags is merged with this one. Its URLs are not taken over: it has none yet.
+    pub(crate) fn absorb(&mut self, other: &Self) {
+        if !other.is_by_request() {
+            self.asked = None;
+        }
+    }
+
+    /// The URLs that are known to have carried one of these tags.
+    pub(super) fn known<'a>(&'a self, tags: &'a [Tag]) -> impl Iterator<Item = &'a String> {
+        tags.iter().filter_map(|tag| self.urls.get(tag)?.as_ref()).flatten()
+    }
+
     pub(crate) fn add(&mut self, tag: &Tag, members: &Members) {
         let known = self.urls.entry(tag.clone()).or_insert_with(|| Some(BTreeSet::new()));
         let Some(urls) = known else { return };

@@ -1,6 +1,6 @@
 //! Telling the caches in front to forget: within their limits, never less than was invalidated.
 //!
-//! `listing` finds the URLs, `calls` puts words into calls, `outbox` holds what is still to be said, `teller` says
+//! `listing` finds the URLs, `narrow` what may be said for a mere request, `calls` puts words into calls, `outbox` holds what is still to be said, `teller` says
 //! it, and `ticket` writes down what came of it.
 
 use std::collections::BTreeSet;
@@ -17,6 +17,7 @@ use crate::model::tag::Tag;
 
 mod calls;
 mod listing;
+mod narrow;
 mod outbox;
 mod teller;
 #[cfg(test)]
@@ -115,7 +116,16 @@ impl Isr {
         shares.sort_by_cached_key(|(nth, _)| takes_a_walk(*nth));
         for (nth, share) in shares {
             let outbox = &self.0.outboxes[nth];
-            let items = self.items(outbox.limits(), &telling.tags, &telling.listed).await;
+            let Telling { tags, listed, .. } = telling;
+            let items = if listed.is_by_request() && tags.iter().all(calls::is_url) {
+                let (items, is_whole) = self.narrow_items(outbox.limits(), tags, listed).await;
+                if !is_whole {
+                    share.another().fail(narrow::UNSAID);
+                }
+                items
+            } else {
+                self.items(outbox.limits(), tags, listed).await
+            };
             if outbox.put(items, telling.mode, share) {
                 self.begin_telling(nth);
             }
@@ -126,7 +136,8 @@ impl Isr {
     pub(crate) async fn items(&self, limits: &PurgeLimits, tags: &[Tag], listed: &Listed) -> BTreeSet<Item> {
         let (by_url, by_tag): (Vec<Tag>, Vec<Tag>) =
             tags.iter().cloned().partition(|tag| !calls::is_told_as_tag(limits, tag));
-        let urls = if limits.urls > 0 || by_url.is_empty() {
+        // A cache that knows no URLs has nothing to forget either, where no page has them.
+        let urls = if limits.urls > 0 || by_url.iter().all(calls::is_url) {
             self.complete_urls(&by_url, listed).await
         } else {
             None

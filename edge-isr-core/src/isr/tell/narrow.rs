@@ -1,0 +1,70 @@
+//! What a cache is told of an invalidation that no one asked for but a request that succeeded.
+//!
+//! Whoever may send such a request must not be able to empty a whole cache with it. So it is said as narrowly as the
+//! cache understands, and never as everything; a cache that the request came through saw it, too.
+
+use std::collections::BTreeSet;
+
+use super::calls::{self, Item};
+use super::listing::{BATCH, Listed, MOST_URLS};
+use crate::connector::PurgeLimits;
+use crate::graph::Index;
+use crate::isr::Isr;
+use crate::isr::invalidate::absolute;
+use crate::model::key::CacheKey;
+use crate::model::tag::Tag;
+
+/// Why such a purge failed, where a page was found that the cache could not be told of.
+pub(super) const UNSAID: &str = "the cache understands neither its URLs nor a tag of its page";
+
+impl Isr {
+    /// What is said of these URLs, and whether that is all of it.
+    pub(super) async fn narrow_items(
+        &self,
+        limits: &PurgeLimits,
+        tags: &[Tag],
+        listed: &Listed,
+    ) -> (BTreeSet<Item>, bool) {
+        let (mut items, mut is_whole, mut is_known) = (BTreeSet::new(), true, true);
+        for tag in tags {
+            let mut after = None;
+            loop {
+                let members = self.members(tag, after, BATCH);
+                for key in &members.keys {
+                    let item = self.0.graph.with_index(|index| narrowest(limits, index, key));
+                    is_whole &= item.is_some();
+                    items.extend(item);
+                }
+                is_known &= members.is_complete;
+                is_whole &= items.len() <= MOST_URLS;
+                after = members.next;
+                // A long walk must not keep others from the thread, nor a shutdown from ending it.
+                tokio::task::yield_now().await;
+                if after.is_none() || items.len() > MOST_URLS {
+                    break;
+                }
+            }
+        }
+        let urls = listed.known(tags).chain(listed.asked.iter().flatten().filter(|_| !is_known)).cloned();
+        for url in urls.map(Item::Url) {
+            let has_room = calls::fits(limits, &url);
+            is_whole &= has_room;
+            items.extend(has_room.then_some(url));
+        }
+        (items, is_whole)
+    }
+}
+
+/// What says no more than this page: its URL, or else the tag that the fewest pages share with it.
+fn narrowest(limits: &PurgeLimits, index: &Index, key: &CacheKey) -> Option<Item> {
+    let carriers = |tag: &Item| match tag {
+        Item::Tag(tag) => index.count(tag).unwrap_or(usize::MAX),
+        Item::Url(_) | Item::Everything => 0,
+    };
+    let url = Some(Item::Url(absolute(key))).filter(|url| calls::fits(limits, url));
+    url.or_else(|| {
+        let tags = index.tags_of(key)?;
+        let tags = tags.iter().cloned().map(Item::Tag).filter(|tag| calls::fits(limits, tag));
+        tags.min_by_key(carriers)
+    })
+}

@@ -1,0 +1,210 @@
+//! What caches in front are told where it is easily too much or too little: for a stranger's request, and at a shutdown.
+#![allow(clippy::unwrap_used, reason = "what can't go on fails its test")]
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use edge_isr_axum::prelude::*;
+use edge_isr_axum::{Builder, Connector, Mode, Purge, PurgeLimits, PurgeState, Result, Stage};
+use edge_isr_core::testing::RecordingConnector;
+use edge_isr_stories::*;
+use tokio::time::Instant;
+
+const S: Duration = Duration::from_secs(1);
+
+fn confirmed() -> Vec<(&'static str, PurgeState)> {
+    vec![("recording", PurgeState::Confirmed)]
+}
+
+fn pending() -> Vec<(&'static str, PurgeState)> {
+    vec![("recording", PurgeState::Pending)]
+}
+
+fn with(recording: &RecordingConnector, settings: impl FnOnce(Builder) -> Builder) -> Story {
+    let recording = recording.clone();
+    Story::with(Position::Inside, lasting(), |builder| settings(builder.connector(recording)))
+}
+
+/// One that takes a while to confirm.
+#[derive(Debug, Clone)]
+struct Slow(RecordingConnector, Duration);
+
+#[async_trait::async_trait]
+impl Connector for Slow {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn limits(&self) -> PurgeLimits {
+        self.0.limits()
+    }
+
+    async fn purge(&self, purge: &Purge) -> Result<()> {
+        tokio::time::sleep(self.1).await;
+        self.0.purge(purge).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p21_p22_at_shutdown_what_waits_for_no_render_in_the_air_is_purged_at_once() {
+    let recording = RecordingConnector::default();
+    let story = with(&recording, |builder| {
+        let mut limits = prompt();
+        limits.worker_renders = 1;
+        builder.limits(limits)
+    });
+    let worker = story.worker().await;
+    for id in 1..=3 {
+        story.get(&format!("/pages/{id}")).await;
+    }
+    story.page.gated(true);
+    let slow = story.invalidate(1, Mode::Soft).await;
+    story.page.gate().arrival().await;
+    let others = [story.invalidate(2, Mode::Soft).await, story.invalidate(3, Mode::Soft).await];
+    // The first is taken up, and has no room to be rendered; the second is asked for as it ends.
+    tokio::time::sleep(S).await;
+    let others = [others[0].clone(), others[1].clone(), story.invalidate(3, Mode::Soft).await];
+    let isr = story.isr.clone();
+    let shutdown = begun(async move { isr.shutdown(30 * S).await }).await;
+    tokio::time::sleep(S).await;
+    assert!(others.iter().all(|receipt| receipt.purges() == confirmed()), "{others:?}");
+    assert_eq!(slow.purges(), pending(), "its new page may still land");
+    story.page.gate().open(1);
+    within(shutdown).await;
+    within(worker).await.unwrap();
+    assert_eq!((slow.purges(), slow.progress().rendered), (confirmed(), 1));
+    let told: Vec<Tag> = recording.seen().into_iter().flat_map(|purge| purge.tags).collect();
+    assert_eq!(told.iter().collect::<BTreeSet<_>>().len(), 3, "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn p21_p22_at_the_deadline_of_a_shutdown_what_hangs_on_a_render_is_still_purged() {
+    for (takes, outcome) in
+        [(S / 2, PurgeState::Confirmed), (2 * S, PurgeState::Failed("it was broken off".to_owned()))]
+    {
+        let recording = RecordingConnector::default();
+        let slow = Slow(recording.clone(), takes);
+        let story = Story::with(Position::Inside, lasting(), |builder| builder.connector(slow));
+        let worker = story.worker().await;
+        story.get("/pages/1").await;
+        story.page.gated(true);
+        let receipt = story.invalidate(1, Mode::Soft).await;
+        story.page.gate().arrival().await;
+        let since = Instant::now();
+        story.isr.shutdown(S).await;
+        assert!(
+            since.elapsed() < 2 * S + S / 10,
+            "a second after the deadline it ends: {:?}",
+            since.elapsed()
+        );
+        within(worker).await.unwrap();
+        assert_eq!(receipt.purges(), [("recording", outcome.clone())]);
+        assert_eq!(recording.seen().len(), usize::from(outcome == PurgeState::Confirmed));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p21_p22_a_shutdown_whose_deadline_is_sooner_than_the_second_purge_makes_it_then() {
+    for works in [true, false] {
+        let recording = RecordingConnector::default();
+        let story = with(&recording, |builder| builder);
+        let _worker = if works { Some(story.worker().await) } else { None };
+        story.get("/pages/1").await;
+        let receipt = story.invalidate(1, Mode::Hard).await;
+        if works {
+            receipt.wait(Stage::Rendered, S).await;
+        }
+        let since = Instant::now();
+        story.isr.shutdown(S).await;
+        assert!(since.elapsed() < S + S / 10, "{:?}", since.elapsed());
+        assert_eq!(
+            (recording.seen().len(), receipt.progress().has_reached(Stage::Purged)),
+            (2, true),
+            "{works}"
+        );
+    }
+}
+
+const TAGS: PurgeLimits = PurgeLimits { tags: 100, urls: 0, bytes: 16 << 10, rate: None };
+const URLS: PurgeLimits = PurgeLimits { tags: 0, urls: 100, ..TAGS };
+const NEITHER: PurgeLimits = PurgeLimits { tags: 0, ..TAGS };
+
+async fn requested(story: &Story, target: &str) {
+    story.isr.invalidate_urls("www.example.com", &[target], Mode::Soft).await.unwrap();
+    within(story.isr.idle()).await;
+}
+
+fn urls(urls: impl IntoIterator<Item = &'static str>) -> Purge {
+    Purge { urls: urls.into_iter().map(str::to_owned).collect(), ..Purge::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p29_a_strangers_request_never_purges_more_than_the_page_of_its_url() {
+    for (limits, works) in
+        [TAGS, URLS, NEITHER].into_iter().flat_map(|limits| [(limits, false), (limits, true)])
+    {
+        for rows in [100, 4] {
+            let recording = RecordingConnector::with_limits(limits);
+            let story = with(&recording, |builder| {
+                let mut limits = prompt();
+                limits.index_rows = rows;
+                builder.limits(limits)
+            });
+            story.list(7).await;
+            let _worker = if works { Some(story.worker().await) } else { None };
+            requested(&story, "/login").await;
+            let both = urls(["http://www.example.com/login", "https://www.example.com/login"]);
+            let asked = if limits == URLS && rows == 4 { vec![both] } else { Vec::new() };
+            assert_eq!(recording.seen(), asked, "nobody's page: {limits:?} {rows} {works}");
+            requested(&story, "/pages/6").await;
+            let seen = recording.seen().split_off(asked.len());
+            let state = story.isr.graph().receipts(1)[0].purges()[0].1.clone();
+            let case = format!("{limits:?} {rows} {works}");
+            if limits == NEITHER {
+                assert_eq!(seen, [], "{case}");
+                assert!(matches!(state, PurgeState::Failed(why) if why.contains("neither")), "{case}");
+                continue;
+            }
+            assert_eq!((seen.len(), seen[0].everything), (1, false), "{case}");
+            if limits == URLS {
+                assert!(seen[0].urls.contains(&"http://www.example.com/pages/6".to_owned()), "{case}");
+                assert!(seen[0].urls.iter().all(|url| url.ends_with("/pages/6")), "{case}");
+            } else {
+                let own = Purge { tags: vec![tag("page", 6)], ..Purge::default() };
+                assert_eq!(seen, [own], "of its tags the one that no other page has: {case}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p29_strangers_requests_for_any_number_of_urls_do_not_become_one_of_everything() {
+    let recording = RecordingConnector::with_limits(TAGS);
+    let story = with(&recording, |builder| builder);
+    story.get("/pages/1").await;
+    let _worker = story.worker().await;
+    for n in 0..5_000 {
+        story.isr.invalidate_urls("www.example.com", &[&*format!("/login/{n}")], Mode::Soft).await.unwrap();
+    }
+    within(story.isr.idle()).await;
+    assert_eq!(recording.seen(), []);
+    assert!(story.isr.health().is_good(), "{:?}", story.isr.health());
+}
+
+#[tokio::test(start_paused = true)]
+async fn p22_what_the_application_invalidates_by_url_is_widened_where_there_is_a_page() {
+    for limits in [TAGS, NEITHER] {
+        let recording = RecordingConnector::with_limits(limits);
+        let story = with(&recording, |builder| builder);
+        story.get("/pages/1").await;
+        let graph = story.isr.graph();
+        let nothing = graph.by_url("/nobody", Mode::Soft).await.unwrap();
+        assert_eq!((recording.seen(), nothing.purges()), (vec![], confirmed()), "{limits:?}");
+        let _worker = story.worker().await;
+        // The worker does not run between these, so they are one.
+        let asked = graph.by_url("http://www.example.com/pages/1", Mode::Soft).await.unwrap();
+        requested(&story, "/pages/1").await;
+        assert_eq!(recording.seen(), [Purge { everything: true, ..Purge::default() }], "{limits:?}");
+        assert_eq!(asked.purges(), confirmed());
+    }
+}
