@@ -8,7 +8,9 @@ use std::time::Duration;
 use axum::extract::Path;
 use axum::routing;
 use edge_isr_axum::prelude::*;
-use edge_isr_axum::{IsrContext, Limits, Mode, Priority, Rate};
+use edge_isr_axum::{Builder, IsrContext, Limits, Mode, Priority, Rate};
+use edge_isr_core::queue::MemoryQueue;
+use edge_isr_core::testing::{Call, Faults, Faulty};
 use edge_isr_stories::*;
 use http::HeaderMap;
 
@@ -27,7 +29,11 @@ const LARGE: u64 = 1_000;
 
 /// Pages below [`LARGE`] are of the tag `large`, the others of `small`. `takes` is how long a render takes.
 async fn site_of(limits: Limits, takes: Duration) -> (Story, Site, Renders) {
-    let story = Story::with(Position::Inside, lasting(), |builder| builder.limits(limits));
+    site_with(takes, |builder| builder.limits(limits)).await
+}
+
+async fn site_with(takes: Duration, settings: impl FnOnce(Builder) -> Builder) -> (Story, Site, Renders) {
+    let story = Story::with(Position::Inside, lasting(), settings);
     let renders = Renders::default();
     let (noted, page) = (renders.clone(), story.page.clone());
     let pages = routing::get(move |Path(id): Path<u64>, headers: HeaderMap, isr: IsrContext| {
@@ -163,6 +169,38 @@ async fn p15_one_host_has_no_more_renders_than_it_may_and_leaves_the_rest_to_oth
     let by_host = renders.by_host.lock().unwrap();
     assert_eq!(by_host.len(), 3);
     assert!(by_host.values().all(|(now, most)| (*now, *most) == (0, 2)), "{by_host:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn p06_p15_a_host_with_more_pages_than_it_may_render_takes_no_other_hosts_turn() {
+    const PAGES: u64 = 900;
+    let mut limits = prompt();
+    (limits.worker_renders, limits.renders_per_host) = (4, 2);
+    let queue = Faulty::new(MemoryQueue::new(10_000), Faults::none());
+    let given = queue.clone();
+    let (story, site, renders) = site_with(10 * MS, |builder| builder.limits(limits).queue(given)).await;
+    for _ in 0..2 {
+        for id in 0..PAGES {
+            get(&site, &format!("http://large.example/pages/{id}")).await;
+        }
+    }
+    get(&site, "http://small.example/pages/1").await;
+    renders.by_host.lock().unwrap().clear();
+    story.page.commit(2);
+    story.page.gated(true);
+    let receipt = story.isr.graph().revalidate_by_tags([Tag::named("large")]).await.unwrap();
+    story.pass(20 * S, 20 * MS).await;
+    let running: HashMap<String, usize> =
+        renders.by_host.lock().unwrap().iter().map(|(host, (now, _))| (host.clone(), *now)).collect();
+    let expected = [("large.example".to_owned(), 2), ("small.example".to_owned(), 1)];
+    assert_eq!(running, HashMap::from(expected), "though it is visited least");
+    let looked_at = queue.calls(Call::Release);
+    assert!(looked_at <= 20_000, "{looked_at}: not each of them twenty times a second");
+    story.page.gated(false);
+    story.page.gate().open(3);
+    // Two at once, of ten milliseconds each.
+    story.pass(10 * S, 5 * MS).await;
+    assert_eq!(receipt.progress().rendered as u64, PAGES + 1, "and the slots are not left idle");
 }
 
 #[tokio::test(start_paused = true)]

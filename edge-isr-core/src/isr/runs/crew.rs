@@ -54,6 +54,7 @@ impl Runs {
         let ids: Vec<u64> = state.underway.keys().copied().collect();
         for id in ids.into_iter().filter(|id| !state.fed.is_in_air(*id)) {
             let Some(stranded) = state.underway.remove(&id) else { continue };
+            state.at_work.remove(&id);
             state.backlog -= stranded.backlog.len();
             all.push(stranded.abandon());
         }

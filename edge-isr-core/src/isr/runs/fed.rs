@@ -1,14 +1,9 @@
 //! The pages that the queue has of ours.
 
-use std::cmp::Reverse;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
-use super::{MOST_BACKLOG, Run, Runs, Underway};
 use crate::clock::Moment;
 use crate::model::key::CacheKey;
-use crate::model::tag::Tag;
-use crate::queue::{Job, Rank};
-use crate::sync::lock;
 
 /// The most pages that the queue has of ours at once. More would only wait there, and in no better order.
 const MOST: usize = 256;
@@ -16,51 +11,33 @@ const MOST: usize = 256;
 const MOST_PUT_OFF: usize = 16_384;
 
 #[derive(Debug)]
-struct Page {
+pub(super) struct Page {
     /// The runs that wait for it.
-    owners: Vec<u64>,
+    pub(super) owners: Vec<u64>,
     /// When something was heard of it last.
-    heard: Moment,
-    is_put_off: bool,
+    pub(super) heard: Moment,
+    put_off: Option<Why>,
     /// Whether a worker has it in the air.
-    is_taken: bool,
+    pub(super) is_taken: bool,
 }
 
-/// A page to be given to the queue.
-#[derive(Debug)]
-pub(crate) struct Feed {
-    id: u64,
-    /// `None` for a page that is not in memory.
-    hash: Option<u64>,
-    pub(crate) job: Job,
-    /// Since when it is to be rendered.
-    pub(crate) since: Moment,
-}
-
-/// What there is for the queue.
-#[derive(Debug)]
-pub(crate) enum Next {
-    Page(Feed),
-    /// A page that needs none, or is on its way: look again.
-    Gone,
-    Nothing,
-}
-
-/// How a job ended, and for which sequences.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Ending {
-    /// The page is at least as new as this.
-    Reached(u64),
-    /// The render that was to reach this was given up.
-    GivenUp(u64),
+/// Why a page is tried again later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// It failed, or its burst is not over.
+    ItsOwn,
+    /// Its host has all the renders it may have.
+    Host,
 }
 
 /// See the module's text.
 #[derive(Debug, Default)]
 pub(super) struct Fed {
-    pages: HashMap<CacheKey, Page>,
+    pub(super) pages: HashMap<CacheKey, Page>,
     /// How many of them are tried again later.
     put_off: usize,
+    /// How many of those because of their host, for each.
+    by_host: HashMap<Box<str>, usize>,
 }
 
 impl Fed {
@@ -74,7 +51,7 @@ impl Fed {
 
     /// Adds a page for a run; whether that run did not wait for it before.
     pub(super) fn add(&mut self, key: &CacheKey, owner: u64, now: Moment) -> bool {
-        let new = || Page { owners: Vec::new(), heard: now, is_put_off: false, is_taken: false };
+        let new = || Page { owners: Vec::new(), heard: now, put_off: None, is_taken: false };
         let page = self.pages.entry(key.clone()).or_insert_with(new);
         let is_new = !page.owners.contains(&owner);
         if is_new {
@@ -89,12 +66,40 @@ impl Fed {
         self.tidy(key);
     }
 
-    pub(super) fn put_off(&mut self, key: &CacheKey) {
+    pub(super) fn put_off(&mut self, key: &CacheKey, why: Why) {
         let Some(page) = self.pages.get_mut(key) else { return };
         page.is_taken = false;
-        if self.put_off < MOST_PUT_OFF && !page.is_put_off {
-            page.is_put_off = true;
-            self.put_off += 1;
+        let is_new = page.put_off.is_none();
+        if is_new && self.put_off >= MOST_PUT_OFF {
+            return;
+        }
+        self.take_up(key);
+        self.put_off += 1;
+        if why == Why::Host {
+            *self.by_host.entry((*key.scope().authority).into()).or_default() += 1;
+        }
+        if let Some(page) = self.pages.get_mut(key) {
+            page.put_off = Some(why);
+        }
+    }
+
+    /// How many pages of this one's host wait for it.
+    pub(super) fn waiting_for_host(&self, key: &CacheKey) -> usize {
+        self.by_host.get(&*key.scope().authority).copied().unwrap_or_default()
+    }
+
+    /// A page takes a place again.
+    fn take_up(&mut self, key: &CacheKey) {
+        let Some(why) = self.pages.get_mut(key).and_then(|page| page.put_off.take()) else { return };
+        self.put_off -= 1;
+        let host = &*key.scope().authority;
+        if why == Why::Host
+            && let Some(of_host) = self.by_host.get_mut(host)
+        {
+            *of_host -= 1;
+            if *of_host == 0 {
+                self.by_host.remove(host);
+            }
         }
     }
 
@@ -104,9 +109,7 @@ impl Fed {
         page.heard = now;
         page.is_taken = false;
         page.owners.retain(|owner| keep(*owner));
-        if std::mem::take(&mut page.is_put_off) {
-            self.put_off -= 1;
-        }
+        self.take_up(key);
         self.tidy(key);
     }
 
@@ -122,142 +125,9 @@ impl Fed {
     }
 
     fn tidy(&mut self, key: &CacheKey) {
-        if self.pages.get(key).is_some_and(|page| page.owners.is_empty())
-            && let Some(page) = self.pages.remove(key)
-        {
-            self.put_off -= usize::from(page.is_put_off);
+        if self.pages.get(key).is_some_and(|page| page.owners.is_empty()) {
+            self.take_up(key);
+            self.pages.remove(key);
         }
-    }
-}
-
-impl Runs {
-    /// The next page for the queue. `key_of` finds the key of a page in memory.
-    pub(crate) fn next_page(&self, now: Moment, key_of: impl Fn(u64) -> Option<CacheKey>) -> Next {
-        let mut state = lock(&self.state);
-        let state = &mut *state;
-        if state.fed.is_full() {
-            return Next::Nothing;
-        }
-        // With no room to list the rest, what is known goes first.
-        let is_full = state.backlog >= MOST_BACKLOG;
-        let has_page = |run: &Underway| run.has_page() && (is_full || run.is_in_order(now));
-        let Some(id) = state.next(state.served, has_page) else { return Next::Nothing };
-        state.served = id;
-        let Some(underway) = state.underway.get_mut(&id) else { return Next::Nothing };
-        let (key, hash, visits) = match underway.backlog.pop_first() {
-            Some((Reverse(visits), hash)) => {
-                state.backlog -= 1;
-                (key_of(hash), Some(hash), visits)
-            }
-            None => (underway.elsewhere.pop(), None, 0),
-        };
-        let Some(key) = key else {
-            // Evicted since it was listed: it is left to its next visitor.
-            underway.done(false);
-            state.settle(id);
-            return Next::Gone;
-        };
-        if !state.fed.add(&key, id, now) {
-            underway.uncount();
-            state.settle(id);
-            return Next::Gone;
-        }
-        let rank = Rank { priority: underway.run.priority, visits };
-        let job = Job { key, want: underway.run.seq, rank };
-        let feed = Feed { id, hash, job, since: underway.run.first };
-        state.settle(id);
-        Next::Page(feed)
-    }
-
-    /// Takes back a page that the queue had no room for.
-    pub(crate) fn take_back(&self, feed: Feed) {
-        let mut state = lock(&self.state);
-        let state = &mut *state;
-        state.fed.remove(&feed.job.key, feed.id);
-        let Some(underway) = state.underway.get_mut(&feed.id) else { return };
-        match feed.hash {
-            None => underway.elsewhere.push(feed.job.key),
-            Some(hash) if underway.backlog.insert((Reverse(feed.job.rank.visits), hash)) => {
-                state.backlog += 1
-            }
-            Some(_) => underway.uncount(),
-        }
-        state.settle(feed.id);
-    }
-
-    /// A job has ended. Runs that want more than it was for go on waiting.
-    pub(crate) fn done(&self, key: &CacheKey, ending: Ending, now: Moment) {
-        let (seq, is_rendered) = match ending {
-            Ending::Reached(seq) => (seq, true),
-            Ending::GivenUp(seq) => (seq, false),
-        };
-        let mut state = lock(&self.state);
-        let state = &mut *state;
-        let mut over = Vec::new();
-        state.fed.retain(key, now, |id| {
-            let Some(underway) = state.underway.get_mut(&id) else { return false };
-            if underway.run.seq > seq {
-                return true;
-            }
-            underway.done(is_rendered);
-            over.push(id);
-            false
-        });
-        over.into_iter().for_each(|id| state.settle(id));
-    }
-
-    /// The pages that the queue has, those first of which nothing was heard for the longest time.
-    pub(crate) fn fed(&self) -> VecDeque<CacheKey> {
-        let state = lock(&self.state);
-        let mut pages: Vec<_> = state.fed.pages.iter().map(|(key, page)| (page.heard, key.clone())).collect();
-        drop(state);
-        pages.sort_by_key(|(heard, _)| *heard);
-        pages.into_iter().map(|(_, key)| key).collect()
-    }
-
-    /// What is wanted of a page that the queue has, and since when nothing was heard of it.
-    pub(crate) fn fed_job(&self, key: &CacheKey) -> Option<(Job, Moment)> {
-        let state = lock(&self.state);
-        let Page { owners, heard, .. } = state.fed.pages.get(key)?;
-        let runs = || owners.iter().filter_map(|id| state.underway.get(id)).map(|underway| &underway.run);
-        let want = runs().map(|run| run.seq).max()?;
-        let rank = Rank { priority: runs().map(|run| run.priority).max()?, visits: 0 };
-        Some((Job { key: key.clone(), want, rank }, *heard))
-    }
-
-    /// Since when a page that the queue has is to be rendered.
-    pub(crate) fn wanted_since(&self, key: &CacheKey) -> Option<Moment> {
-        let state = lock(&self.state);
-        let owners = &state.fed.pages.get(key)?.owners;
-        owners.iter().filter_map(|id| state.underway.get(id)).map(|underway| underway.run.first).min()
-    }
-
-    /// Whether the queue has pages of ours.
-    pub(crate) fn has_fed(&self) -> bool {
-        !lock(&self.state).fed.is_empty()
-    }
-
-    /// A page of this URL was rendered anew and lost those tags: caches in front of runs that name them are told of it
-    /// all the same.
-    pub(crate) fn lost(&self, is_lost: impl Fn(&Tag) -> bool, url: &str) {
-        let mut state = lock(&self.state);
-        let state = &mut *state;
-        let underway = state.underway.values_mut().chain(&mut state.over).map(|underway| &mut underway.run);
-        for run in state.waiting.iter_mut().chain(underway) {
-            let Run { tags, listed, .. } = run;
-            tags.iter().filter(|tag| is_lost(tag)).for_each(|tag| listed.add_lost(tag, url));
-        }
-    }
-
-    /// A worker begins to render a page.
-    pub(crate) fn begins(&self, key: &CacheKey) {
-        if let Some(page) = lock(&self.state).fed.pages.get_mut(key) {
-            page.is_taken = true;
-        }
-    }
-
-    /// A page is tried again later, and takes no other's place until then.
-    pub(crate) fn puts_off(&self, key: &CacheKey) {
-        lock(&self.state).fed.put_off(key);
     }
 }

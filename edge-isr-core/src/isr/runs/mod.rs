@@ -19,12 +19,13 @@ use crate::sync::{Mutex, lock};
 
 mod crew;
 mod fed;
+mod feeding;
 #[cfg(test)]
 mod tests;
 mod underway;
 mod waiting;
 
-pub(crate) use fed::{Ending, Next};
+pub(crate) use feeding::{Ending, Next};
 pub(crate) use underway::{Found, Place, Underway};
 pub(crate) use waiting::Run;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use super::fed::Why;
 use super::*;
 use crate::graph::Cursor;
 use crate::isr::test_engine::Engine;
@@ -282,15 +283,17 @@ fn p15_pages_that_are_put_off_take_no_others_place_and_are_counted_once() {
         assert!(!fed.is_full() && fed.add(key, 1, NOW) && !fed.add(key, 1, NOW));
     }
     assert!(fed.is_full());
-    for _ in 0..2 {
-        fed.put_off(&keys[0]);
+    for (why, of_host) in [(Why::Host, 1), (Why::ItsOwn, 0), (Why::ItsOwn, 0), (Why::Host, 1), (Why::Host, 1)]
+    {
+        fed.put_off(&keys[0], why);
+        assert_eq!(fed.waiting_for_host(&keys[0]), of_host);
     }
     assert!(!fed.is_full() && fed.add(&keys[256], 1, NOW) && fed.is_full());
     fed.retain(&keys[0], NOW, |_| true);
-    assert!(fed.is_full(), "something was heard of it");
-    fed.put_off(&keys[1]);
+    assert!(fed.is_full() && fed.waiting_for_host(&keys[0]) == 0, "something was heard of it");
+    fed.put_off(&keys[1], Why::Host);
     fed.remove(&keys[1], 1);
-    assert!(fed.is_full(), "and gone it counts for nothing");
+    assert!(fed.is_full() && fed.waiting_for_host(&keys[1]) == 0, "and gone it counts for nothing");
     keys.iter().for_each(|key| fed.retain(key, NOW, |_| false));
     assert!(fed.is_empty() && !fed.is_full());
 }

@@ -40,6 +40,7 @@ impl Worker {
             }
             // It was never begun, or was aborted: that is no failure of the page.
             Ok(Refilled::Failed(Reason::ShuttingDown)) if self.isr.is_closing() => {
+                self.isr.0.runs.puts_off(&taken.job.key);
                 taken.release(self.isr.0.clock.now()).await;
             }
             Ok(Refilled::Failed(_)) | Err(_) => {

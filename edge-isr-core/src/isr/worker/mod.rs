@@ -23,8 +23,10 @@ mod ending;
 const TICK: Duration = Duration::from_millis(20);
 /// How often a queue is asked that others may have filled.
 const IDLE_TICK: Duration = Duration::from_millis(500);
-/// How long a job waits whose host has all the renders it may have.
+/// How long a job waits whose host has all the renders it may have. The more of them there are, the longer, so that
+/// they are not looked at more often than so many times in this time.
 const HOST_WAIT: Duration = Duration::from_millis(50);
+const HOST_LOOKS: u32 = 32;
 
 type Rendered = (Taken, Result<Refilled>);
 
@@ -203,7 +205,11 @@ impl Worker {
         let host = key.scope().authority.to_string();
         let of_host = self.by_host.entry(host).or_default();
         if *of_host >= limits.renders_per_host {
-            taken.release(isr.0.clock.now().after(HOST_WAIT)).await;
+            // Its place is for another host's page.
+            let waiting = isr.0.runs.puts_off_for_its_host(&key);
+            // By chance, or those that were put off together would find the same renders running together.
+            let wait = host_wait(waiting).mul_f64(0.5 + isr.0.chance.unit());
+            taken.release(isr.0.clock.now().after(wait)).await;
             return true;
         }
         *of_host += 1;
@@ -228,4 +234,10 @@ impl Worker {
         });
         true
     }
+}
+
+/// How long a job waits on average if so many of its host wait.
+fn host_wait(waiting: usize) -> Duration {
+    let more = HOST_WAIT.saturating_mul(u32::try_from(waiting).unwrap_or(u32::MAX)) / HOST_LOOKS;
+    HOST_WAIT + more
 }
