@@ -208,3 +208,41 @@ async fn p22_what_the_application_invalidates_by_url_is_widened_where_there_is_a
         assert_eq!(asked.purges(), confirmed());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn p22_a_page_that_lost_its_tag_before_the_invalidation_is_purged_by_its_url() {
+    for works in [false, true] {
+        let (recording, knows_tags) = (RecordingConnector::with_limits(URLS), RecordingConnector::default());
+        let told = knows_tags.clone();
+        let story = with(&recording, |builder| builder.connector(told));
+        let _worker = if works { Some(story.worker().await) } else { None };
+        story.list(2).await;
+        // The post is taken off the list, the page grows old, a visitor comes; only then the application says so.
+        story.page.tags([]);
+        story.clock.advance(301 * S);
+        story.get("/pages/1").await;
+        until(|| story.page.renders() == 3).await;
+        within(story.isr.idle()).await;
+        let own = Purge { mode: Mode::Hard, ..urls(["http://www.example.com/pages/1"]) };
+        assert_eq!((recording.seen(), knows_tags.seen()), (vec![own], vec![]), "{works}");
+        story.isr.graph().revalidate_by_tags([Tag::named("list")]).await.unwrap();
+        within(story.isr.idle()).await;
+        assert_eq!(recording.seen()[1..], [urls(["http://www.example.com/pages/0"])], "{works}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p22_the_second_purge_says_what_the_first_said_where_no_worker_runs() {
+    let recording = RecordingConnector::with_limits(URLS);
+    let story = with(&recording, |builder| builder);
+    story.list(1).await;
+    story.page.tags([]);
+    story.isr.graph().expire_by_tags([Tag::named("list")]).await.unwrap();
+    let own = Purge { mode: Mode::Hard, ..urls(["http://www.example.com/pages/0"]) };
+    assert_eq!(recording.seen(), std::slice::from_ref(&own), "at once");
+    story.get("/pages/0").await;
+    tokio::time::sleep(S).await;
+    assert_eq!(recording.seen().len(), 2, "for the tag that it lost");
+    within(story.isr.idle()).await;
+    assert_eq!(recording.seen(), [own.clone(), own.clone(), own], "and after the settle time");
+}

@@ -89,7 +89,7 @@ impl Index {
 
     /// Sets the tags of a page. `false` when another page was dropped for it.
     pub fn bind(&mut self, key: &CacheKey, tags: &TagSet, now: Moment, expires: Moment) -> bool {
-        self.unbind(key);
+        let own = self.take_row(key);
         self.now = self.now.max(seconds(now));
         self.expire_some();
         let had_room = !self.is_full();
@@ -100,7 +100,9 @@ impl Index {
             self.drop_one();
         }
         let row = Row::new(key, tags, seconds(expires).saturating_add(1));
-        let at = self.free.pop().unwrap_or_else(|| {
+        // Its own row, if it had one: in another one a listing that goes on may have passed by it already.
+        let at = own.and_then(|own| self.free.iter().rposition(|&at| at == own));
+        let at = at.map(|nth| self.free.swap_remove(nth)).or_else(|| self.free.pop()).unwrap_or_else(|| {
             self.rows.push(None);
             u32::try_from(self.rows.len() - 1).unwrap_or(u32::MAX)
         });
@@ -125,14 +127,18 @@ impl Index {
 
     /// Forgets a page.
     pub fn unbind(&mut self, key: &CacheKey) {
+        self.take_row(key);
+    }
+
+    /// Forgets a page; which row it had.
+    fn take_row(&mut self, key: &CacheKey) -> Option<u32> {
         let rows = &self.rows;
         let found = self
             .by_url
             .find_entry(url_hash(key), |&at| rows[at as usize].as_ref().is_some_and(|row| row.is(key)));
-        if let Ok(entry) = found {
-            let (at, _) = entry.remove();
-            self.drop_row(at);
-        }
+        let (at, _) = found.ok()?.remove();
+        self.drop_row(at);
+        Some(at)
     }
 
     fn drop_row(&mut self, at: u32) {

@@ -156,3 +156,22 @@ fn p15_at_its_bounds_the_oldest_go_and_it_says_so_until_they_would_have_expired(
         assert!(index.is_complete());
     }
 }
+
+#[test]
+fn p06_a_page_that_is_bound_anew_while_its_tag_is_listed_is_in_the_list() {
+    let mut index = Index::new(1000, usize::MAX, None);
+    for id in 0..20 {
+        // Those in front are about to expire.
+        let expires = if id < 10 { 60 } else { 300 };
+        index.bind(&key(&format!("/{id}"), None), &tags(&["list"]), at(0), at(expires));
+    }
+    let list = Tag::named("list");
+    let first = index.members(&list, None, 10);
+    assert_eq!(first.keys.len(), 10);
+    // Each makes some of them expire, and is bound where the list has not come to.
+    for id in 10..20 {
+        index.bind(&key(&format!("/{id}"), None), &tags(&["list"]), at(100), at(300));
+    }
+    let rest = index.members(&list, first.next, 100);
+    assert_eq!(rest.keys.len(), 10, "none has moved before the place where the list goes on");
+}

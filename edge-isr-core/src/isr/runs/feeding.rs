@@ -148,15 +148,20 @@ impl Runs {
     }
 
     /// A page of this URL was rendered anew and lost those tags: caches in front of runs that name them are told of it
-    /// all the same.
-    pub(crate) fn lost(&self, is_lost: impl Fn(&Tag) -> bool, url: &str) {
+    /// all the same. Whether there is such a run.
+    pub(crate) fn lost(&self, is_lost: impl Fn(&Tag) -> bool, url: &str) -> bool {
+        let mut any = false;
         let mut state = lock(&self.state);
         let state = &mut *state;
         let underway = state.underway.values_mut().chain(&mut state.over).map(|underway| &mut underway.run);
         for run in state.waiting.iter_mut().chain(underway) {
             let Run { tags, listed, .. } = run;
-            tags.iter().filter(|tag| is_lost(tag)).for_each(|tag| listed.add_lost(tag, url));
+            for tag in tags.iter().filter(|tag| is_lost(tag)) {
+                listed.add_lost(tag, url);
+                any = true;
+            }
         }
+        any
     }
 
     /// A worker begins to render a page.

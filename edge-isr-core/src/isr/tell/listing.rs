@@ -2,11 +2,16 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use super::calls::{self, Item};
+use super::ticket::Share;
 use crate::clock::Moment;
+use crate::connector::PurgeLimits;
 use crate::graph::Members;
 use crate::isr::Isr;
 use crate::isr::invalidate::absolute;
+use crate::isr::progress::Round;
 use crate::model::key::CacheKey;
+use crate::model::snapshot::Mode;
 use crate::model::tag::{Tag, TagSet};
 
 /// The most URLs that one telling lists; what has more is purged as a whole.
@@ -61,6 +66,13 @@ impl Listed {
         }
     }
 
+    fn put(&mut self, tag: &Tag, urls: Option<BTreeSet<String>>) {
+        let count = urls.as_ref().map_or(0, BTreeSet::len);
+        let urls = urls.filter(|_| self.count + count <= MOST_URLS);
+        self.count += urls.as_ref().map_or(0, BTreeSet::len);
+        self.urls.insert(tag.clone(), urls);
+    }
+
     /// A page of this URL has just lost the tag.
     pub(crate) fn add_lost(&mut self, tag: &Tag, url: &str) {
         let known = self.urls.entry(tag.clone()).or_insert_with(|| Some(BTreeSet::new()));
@@ -73,13 +85,17 @@ impl Listed {
     }
 }
 
+/// Whether a cache is told of the tags of pages in their URLs.
+fn knows_urls_alone(limits: &PurgeLimits) -> bool {
+    limits.urls > 0 && limits.tags == 0
+}
+
 impl Isr {
     /// Sets the tags of a page in the index, and tells the invalidations that are still to be told which of them it had
     /// and lost. `false` when another page was dropped for it.
     pub(crate) fn bind(&self, key: &CacheKey, tags: &TagSet, now: Moment, expires: Moment) -> bool {
         let inner = &self.0;
-        // Such a run waits for quiet before it lists, and any visitor may have the page rendered until then.
-        let told = inner.outboxes.iter().any(|outbox| outbox.limits().urls > 0) && !inner.runs.is_empty();
+        let told = inner.outboxes.iter().any(|outbox| knows_urls_alone(outbox.limits()));
         let (had_room, before) = inner.graph.with_index(|index| {
             let before = if told { index.tags_of(key) } else { None };
             (index.bind(key, tags, now, expires), before)
@@ -90,10 +106,47 @@ impl Isr {
             let lost: HashSet<&str> = had.into_iter().filter(|tag| !kept.contains(tag)).collect();
             if !lost.is_empty() {
                 let url = absolute(key);
-                inner.runs.lost(|tag| lost.contains(tag.as_str()) && self.is_told_in_urls(tag), &url);
+                // A run waits for quiet before it lists, and any visitor may have the page rendered until then.
+                if !inner.runs.lost(|tag| lost.contains(tag.as_str()) && self.is_told_in_urls(tag), &url) {
+                    self.tell_lost(&url);
+                }
             }
         }
         had_room
+    }
+
+    /// Tells caches that know URLs alone of a page that lost a tag while nobody waited for its purge.
+    ///
+    /// The tag may be invalidated a moment later: an application commits first and says so then. No list will have
+    /// this URL any more, so it is said now, when the new page stands there. One URL too many is safe, and what is
+    /// said again and again waits once; remembering losses for invalidations to come would need a bound beyond which
+    /// some are forgotten.
+    fn tell_lost(&self, url: &str) {
+        // Outside a runtime there is nobody to say it.
+        if tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
+        for (nth, outbox) in self.0.outboxes.iter().enumerate() {
+            if knows_urls_alone(outbox.limits()) {
+                let item = Item::Url(url.to_owned());
+                let item = if calls::fits(outbox.limits(), &item) { item } else { Item::Everything };
+                let (share, _) = Share::begin(nth, Round::Last, [].into());
+                // What is yet to come may be hard.
+                if outbox.put([item].into(), Mode::Hard, share) {
+                    self.begin_telling(nth);
+                }
+            }
+        }
+    }
+
+    /// Notes which URLs carry the tags now, for a telling that is said later: until then some may lose them.
+    pub(super) async fn list_first(&self, tags: &[Tag], listed: &mut Listed) {
+        for tag in tags.iter().filter(|tag| self.is_told_in_urls(tag)) {
+            if !listed.urls.contains_key(tag) {
+                let urls = self.complete_urls(std::slice::from_ref(tag), &Listed::default()).await;
+                listed.put(tag, urls);
+            }
+        }
     }
 
     /// Every URL that carries one of the tags, or did when it was listed; `None` when the index does not know

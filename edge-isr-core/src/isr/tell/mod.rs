@@ -68,7 +68,7 @@ impl Isr {
     /// # Cancellation
     ///
     /// It is told all the same.
-    pub(crate) fn tell(&self, telling: Telling) -> impl Future<Output = ()> + Send + use<> {
+    pub(crate) fn tell(&self, mut telling: Telling) -> impl Future<Output = ()> + Send + use<> {
         let (isr, busy) = (self.clone(), self.0.busy.begin());
         let watched: Arc<[_]> = telling.watched.iter().map(Arc::downgrade).collect();
         let most = telling.settle + self.0.limits.purge_wait + A_LITTLE;
@@ -78,6 +78,7 @@ impl Isr {
             let _busy = busy;
             let saying = async {
                 if !telling.settle.is_zero() {
+                    isr.list_first(&telling.tags, &mut telling.listed).await;
                     // At the deadline of a shutdown it is said too early, rather than never.
                     let _ = tokio::time::timeout(telling.settle, isr.aborted()).await;
                 }
