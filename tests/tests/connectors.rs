@@ -141,6 +141,8 @@ async fn p22_without_a_worker_purges_are_sent_at_once_and_the_operator_is_told()
     assert!(
         health.notes.iter().any(|note| note.subject == "worker" && note.advice.contains("isr.worker(app)"))
     );
+    let counted = |reason| story.isr.stats().count(reason);
+    assert_eq!((counted(Reason::PurgeEarly), counted(Reason::PurgeFailed)), (1, 0), "none failed");
     let stale = story.get("/pages/1").await;
     assert!(stale.is_zero_downstream(), "what the cache fetches now, it can't keep");
     let hard = story.invalidate(1, Mode::Hard).await;

@@ -63,7 +63,7 @@ impl Default for PurgeLimits {
 /// 4. `purges_repeat_safely`: the same purge may come twice, the second before the first is answered. Hard ones
 ///    do, unless the first has not been said by then.
 /// 5. `ok_means_confirmed`: `Ok` only when the cache confirmed the whole call; a call that it did not confirm is an
-///    error, also when the cache confirmed a part.
+///    error. The clause can't have a cache confirm a part of one: that is an error, too, and the whole call is repeated.
 /// 6. `refusals_are_told_from_failures`: what it can never do is [`Error::Rejected`](crate::Error), what it may do
 ///    later is `Unavailable`, or `Throttled` where the cache says when.
 ///
@@ -72,8 +72,9 @@ impl Default for PurgeLimits {
 ///
 /// A call that fails for a while, hangs or panics is made five times in all, with delays that grow from one second on;
 /// one that is throttled, as soon as the cache allows, for ten minutes at most. What comes meanwhile waits and is said
-/// once, however often it was invalidated. A call that is rejected is repeated item by item, so that one bad item takes
-/// no other with it. What was given up stands in the receipt, in [`health`](crate::Isr::health) and in the counters.
+/// once, however often it was invalidated. A call that is rejected is made again item by item, so that one bad item takes
+/// no other with it: that once, beyond the five times. What was given up stands in the receipt, in
+/// [`health`](crate::Isr::health) and in the counters.
 ///
 /// # Cancellation
 ///

@@ -274,7 +274,7 @@ impl Isr {
     pub(super) fn tell_of_orphans(&self) {
         let advice =
             "the worker is gone, so purges do not wait for the new pages: spawn `isr.worker(app)` again";
-        self.note(Reason::PurgeFailed, "worker", advice);
+        self.note(Reason::PurgeEarly, "worker", advice);
         for run in self.0.runs.untold() {
             drop(self.tell(Telling::last(run, Duration::ZERO)));
         }

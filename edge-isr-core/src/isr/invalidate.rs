@@ -90,7 +90,7 @@ impl Isr {
     async fn tell_now(&self, run: Run, is_worked: bool) {
         if !is_worked && !self.0.runs.has_workers() && !self.is_closing() {
             let advice = "no worker runs, so purges do not wait for the new pages: spawn `isr.worker(app)`";
-            self.note(Reason::PurgeFailed, "worker", advice);
+            self.note(Reason::PurgeEarly, "worker", advice);
         }
         let limits = &self.0.limits;
         match run.mode {

@@ -143,6 +143,8 @@ reasons! {
     QueueFull = "queue-full",
     /// The queue can't be reached, or breaks its contract: what it does not give back is done from memory.
     QueueUnavailable = "queue-unavailable",
+    /// A purge did not wait for the new pages: no worker renders them.
+    PurgeEarly = "purge-early",
     /// A connector did not confirm a purge yet: it is told again.
     PurgeRetried = "purge-retried",
     /// A connector did not confirm a purge, and is not told again.

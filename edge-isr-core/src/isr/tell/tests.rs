@@ -199,6 +199,20 @@ async fn p22_a_rejected_item_takes_no_other_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn p15_p22_an_item_of_a_rejected_call_is_asked_five_times_and_that_once() {
+    let cdn = RecordingConnector::default();
+    let isr = engine([cdn.clone()]);
+    cdn.fail_next(1, PurgeFault::Rejected);
+    cdn.fail_next(1_000, PurgeFault::Unavailable);
+    soft(&isr, ["a", "b"].map(Tag::named)).await;
+    isr.idle().await;
+    for name in ["a", "b"] {
+        let asked = cdn.seen().iter().filter(|purge| purge.tags.contains(&Tag::named(name))).count();
+        assert_eq!(asked, 6, "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn p07_p22_each_connector_has_its_own_state_whatever_it_is_called() {
     let (good, bad) = (RecordingConnector::default(), RecordingConnector::default());
     let isr = engine([good.clone(), bad.clone(), good.clone()]);
