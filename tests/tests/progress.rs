@@ -46,6 +46,35 @@ async fn p06_a_receipt_counts_page_by_page_and_who_waits_for_a_stage_is_told() {
     assert!(again.is_some(), "who comes late waits for nothing");
 }
 
+#[tokio::test]
+async fn p06_a_page_that_a_visitor_had_rendered_before_its_turn_is_no_page_to_be_rendered() {
+    const PAGES: u64 = 300;
+    let story = Story::with(Position::Inside, lasting(), |builder| {
+        let mut limits = prompt();
+        limits.worker_renders = 1;
+        builder.limits(limits)
+    });
+    let list = listed(&story, PAGES).await;
+    // The first is visited least, and comes when there is room for the last in the queue.
+    for id in 1..PAGES {
+        story.get(&format!("/pages/{id}")).await;
+    }
+    let _worker = story.worker().await;
+    story.page.gated(true);
+    let receipt = story.isr.graph().revalidate_by_tags([list]).await.unwrap();
+    story.page.gate().arrival().await;
+    story.page.gated(false);
+    assert_eq!(receipt.progress().pages, Some(PAGES as usize));
+    assert_eq!(story.get("/pages/0").await.detail(), "invalidated");
+    until(|| story.isr.stats().stored == PAGES + 1).await;
+    assert!(story.get("/pages/0").await.is_fresh_hit());
+    story.page.gate().open(1);
+    within(story.isr.idle()).await;
+    let progress = receipt.progress();
+    assert_eq!((progress.pages, progress.rendered, progress.left), (Some(299), 299, 0));
+    assert_eq!(story.page.renders() as u64, 2 * PAGES);
+}
+
 #[tokio::test(start_paused = true)]
 async fn p06_a_wait_ends_with_its_time_and_pages_that_fail_are_counted_as_left() {
     let story = Story::at(Position::Around);

@@ -136,7 +136,8 @@ async fn feed(isr: &Isr) -> bool {
     for nth in 0..BATCH {
         let now = inner.clock.now();
         let key_of = |hash| inner.pages.peek_hash(hash).and_then(|page| page.key());
-        let feed = match inner.runs.next_page(now, key_of) {
+        let is_done = |key: &CacheKey, want| matches!(isr.need_of(key, want), Need::Nothing);
+        let feed = match inner.runs.next_page(now, key_of, is_done) {
             Next::Page(feed) => feed,
             Next::Gone => continue,
             Next::Nothing => return nth > 0,

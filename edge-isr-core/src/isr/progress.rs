@@ -45,7 +45,7 @@ pub enum Stage {
 #[non_exhaustive]
 pub struct Progress {
     /// How many pages, variants included, are to be rendered; `None` while they are being counted, and where no
-    /// worker runs.
+    /// worker runs. Less later for each that a visitor's request renders before its turn.
     pub pages: Option<usize>,
     /// How many of them are rendered.
     pub rendered: usize,

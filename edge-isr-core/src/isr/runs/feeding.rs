@@ -41,8 +41,14 @@ pub(crate) enum Ending {
 }
 
 impl Runs {
-    /// The next page for the queue. `key_of` finds the key of a page in memory.
-    pub(crate) fn next_page(&self, now: Moment, key_of: impl Fn(u64) -> Option<CacheKey>) -> Next {
+    /// The next page for the queue. `key_of` finds the key of a page in memory, `is_done` says whether a page is as new
+    /// as that by now.
+    pub(crate) fn next_page(
+        &self,
+        now: Moment,
+        key_of: impl Fn(u64) -> Option<CacheKey>,
+        is_done: impl Fn(&CacheKey, u64) -> bool,
+    ) -> Next {
         let mut state = lock(&self.state);
         let state = &mut *state;
         if state.fed.is_full() {
@@ -63,11 +69,17 @@ impl Runs {
         };
         let Some(key) = key else {
             // Evicted since it was listed: it is left to its next visitor.
-            underway.done(false);
+            match hash {
+                Some(hash) if underway.has_given_up(hash) => underway.uncount(),
+                Some(hash) => underway.give_up(hash),
+                None => {}
+            }
             state.settle(id);
             return Next::Gone;
         };
-        if !state.fed.add(&key, id, now) {
+        // Listed twice, for two of its tags or in both passes: the other time may have been its render already.
+        let is_again = underway.has_given_up(key.hash()) || is_done(&key, underway.run.seq);
+        if is_again || !state.fed.add(&key, id, now) {
             underway.uncount();
             state.settle(id);
             return Next::Gone;
@@ -109,7 +121,11 @@ impl Runs {
             if underway.run.seq > seq {
                 return true;
             }
-            underway.done(is_rendered);
+            if is_rendered {
+                underway.done(true);
+            } else {
+                underway.give_up(key.hash());
+            }
             over.push(id);
             false
         });

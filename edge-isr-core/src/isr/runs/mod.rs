@@ -108,10 +108,11 @@ impl State {
 
     /// A run has changed: it may only wait from now on, or be over.
     fn settle(&mut self, id: u64) {
-        let Some(underway) = self.underway.get(&id) else { return };
+        let Some(underway) = self.underway.get_mut(&id) else { return };
         if underway.is_at_work() {
             self.at_work.insert(id);
         } else {
+            underway.given_up = BTreeSet::new();
             self.at_work.remove(&id);
         }
         if underway.is_over()

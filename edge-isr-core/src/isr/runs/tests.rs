@@ -71,11 +71,16 @@ struct Model {
     runs: Runs,
     busy: Arc<Busy>,
     seq: u64,
+    /// How often each page was visited: once more before each listing.
+    visits: u32,
+    was_evicted: bool,
     marks: [u64; TAGS],
     pages: Vec<Page>,
     /// What each page must reach.
     queue: BTreeMap<usize, u64>,
     watched: Vec<Arc<Watched>>,
+    /// How many pages carry a tag of each.
+    carriers: Vec<usize>,
 }
 
 impl Model {
@@ -93,10 +98,13 @@ impl Model {
             runs: Runs::new(Window::default(), Arc::clone(&busy)),
             busy,
             seq: 0,
+            visits: 0,
+            was_evicted: false,
             marks: [0; TAGS],
             pages: (0..PAGES).map(page).collect(),
             queue: BTreeMap::new(),
             watched: Vec::new(),
+            carriers: Vec::new(),
         };
         model.runs.attach();
         assert!(model.runs.become_foreman());
@@ -127,6 +135,7 @@ impl Model {
                 self.seq += 1;
                 let tags: BTreeSet<usize> = [one].into_iter().chain(two).collect();
                 tags.iter().for_each(|tag| self.marks[*tag] = self.seq);
+                self.carriers.push(self.pages.iter().filter(|page| !page.tags.is_disjoint(&tags)).count());
                 let tags: Vec<Tag> = tags.iter().map(|tag| Tag::named(&tag.to_string())).collect();
                 let watched: Arc<Watched> = Arc::default();
                 let run = Run {
@@ -145,7 +154,10 @@ impl Model {
             Step::Feed(fate) => self.feed(fate),
             Step::PushAgain => self.push_again(),
             Step::Work(nth, fate) => self.work(nth, fate),
-            Step::Evict(n) => self.pages[n].rendered = None,
+            Step::Evict(n) => {
+                self.pages[n].rendered = None;
+                self.was_evicted = true;
+            }
             Step::Kill => {
                 self.runs.attach();
                 assert!(!self.runs.detach(true) && self.runs.become_foreman());
@@ -157,6 +169,8 @@ impl Model {
 
     fn list(&mut self) {
         let Some(listing) = self.runs.next_listing(true, NOW) else { return };
+        self.visits += 1;
+        let visits = self.visits;
         let tag: usize = listing.tag.as_str().parse().unwrap();
         // Two at a time, so that a listing takes several steps.
         let from = listing.place.after.map_or(0, |cursor| cursor.0 as usize);
@@ -164,7 +178,7 @@ impl Model {
         let batch = || all.iter().skip(from).take(2);
         let found = batch().filter(|page| self.needs(page, listing.want));
         let found =
-            Found { in_memory: found.map(|page| (0, page.key.hash())).collect(), elsewhere: Vec::new() };
+            Found { in_memory: found.map(|page| (visits, page.key.hash())).collect(), elsewhere: Vec::new() };
         let next = (from + 2 < all.len()).then(|| Cursor(from as u64 + 2));
         let keys = batch().map(|page| page.key.clone()).collect();
         self.runs.list(&listing, &Members { keys, next, is_complete: true }, found, true, false);
@@ -176,7 +190,8 @@ impl Model {
             let page = pages.iter().find(|page| page.key.hash() == hash && page.rendered.is_some());
             page.map(|page| page.key.clone())
         };
-        let Next::Page(feed) = self.runs.next_page(NOW, key_of) else { return };
+        let is_done = |key: &CacheKey, want| !self.needs(&self.pages[self.number(key)], want);
+        let Next::Page(feed) = self.runs.next_page(NOW, key_of, is_done) else { return };
         match fate {
             Fate::Done => self.push(&feed.job),
             Fate::Refused => self.runs.take_back(feed),
@@ -255,8 +270,13 @@ impl Model {
             let is_left = page.given_up >= self.mark_of(page);
             assert!(is_left || !self.needs(page, u64::MAX), "{:?} was lost", page.key);
         }
-        for watched in &self.watched {
+        for (watched, carriers) in self.watched.iter().zip(&self.carriers) {
             let now = watched.now();
+            // Of a page that is gone nobody knows whether it was rendered before.
+            assert!(
+                self.was_evicted || now.pages <= Some(*carriers),
+                "{now:?} of {carriers}: none counts twice"
+            );
             assert_eq!(now.pages, Some(now.rendered + now.left), "{now:?}");
         }
     }
@@ -271,6 +291,27 @@ proptest! {
             model.check();
         }
         model.end();
+    }
+}
+
+#[test]
+fn p06_a_page_that_is_listed_twice_is_given_to_the_queue_once_and_counted_once_however_its_render_ends() {
+    for (fate, ended) in [(Fate::Done, (5, 0)), (Fate::Refused, (0, 5))] {
+        let mut model = Model::new();
+        // Of the five pages the third carries both; it is visited between the two listings.
+        model.step(Step::Invalidate(0, Some(1)));
+        (0..4).for_each(|_| model.step(Step::List));
+        assert_eq!(model.watched[0].now().pages, Some(6), "{fate:?}: so far as is known");
+        let mut jobs = 0;
+        for _ in 0..6 {
+            model.step(Step::Feed(Fate::Done));
+            jobs += model.queue.len();
+            model.step(Step::Work(0, fate));
+            model.check();
+        }
+        let now = model.watched[0].now();
+        assert_eq!((jobs, now.pages, (now.rendered, now.left)), (5, Some(5), ended), "{fate:?}");
+        assert!(model.runs.is_empty());
     }
 }
 

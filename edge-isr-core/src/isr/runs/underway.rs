@@ -17,6 +17,9 @@ const LONGEST_LISTING: Duration = Duration::from_secs(30);
 /// With no more URLs than this for the caches in front, many runs can be remembered at once.
 const FEW_URLS: usize = 64;
 
+/// So many pages that were given up are remembered. Of more it may be told twice that they are left.
+const MOST_GIVEN_UP: usize = 1_024;
+
 /// Where the listing of a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -47,6 +50,8 @@ pub(crate) struct Underway {
     /// Pages that no queue has yet, the most visited first: sixteen bytes each, since a tag may have a million.
     pub(super) backlog: BTreeSet<(Reverse<u32>, u64)>,
     pub(super) elsewhere: Vec<CacheKey>,
+    /// Which of its pages were given up, as long as they may come again: a listing may find a page twice.
+    pub(super) given_up: BTreeSet<u64>,
     /// No more than so many URLs are listed for the caches in front.
     pub(super) urls: usize,
     /// How many pages were found, and how many of them are not done.
@@ -57,8 +62,8 @@ pub(crate) struct Underway {
 impl Underway {
     pub(super) fn new(run: Run, now: Moment) -> Self {
         let at = (!run.tags.is_empty()).then_some(Place { nth: 0, after: None, is_second: false });
-        let (backlog, elsewhere) = (BTreeSet::new(), Vec::new());
-        Self { run, since: now, at, backlog, elsewhere, urls: 0, pages: 0, left: 0 }
+        let (backlog, elsewhere, given_up) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
+        Self { run, since: now, at, backlog, elsewhere, given_up, urls: 0, pages: 0, left: 0 }
     }
 
     /// The tag to list, and from where on.
@@ -110,6 +115,18 @@ impl Underway {
         self.pages = self.pages.saturating_sub(1);
         self.left = self.left.saturating_sub(1);
         self.tell_pages();
+    }
+
+    /// One page is left to its next visitor.
+    pub(super) fn give_up(&mut self, hash: u64) {
+        self.done(false);
+        if self.given_up.len() < MOST_GIVEN_UP {
+            self.given_up.insert(hash);
+        }
+    }
+
+    pub(super) fn has_given_up(&self, hash: u64) -> bool {
+        self.given_up.contains(&hash)
     }
 
     /// One page is done: rendered, or left to its next visitor.
