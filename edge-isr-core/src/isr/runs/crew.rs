@@ -51,8 +51,9 @@ impl Runs {
         let mut state = lock(&self.state);
         let state = &mut *state;
         let mut all: Vec<Underway> = std::mem::take(&mut state.over);
-        let ids: Vec<u64> = state.underway.keys().copied().collect();
-        for id in ids.into_iter().filter(|id| !state.fed.is_in_air(*id)) {
+        let in_air = state.fed.in_air();
+        let ids: Vec<u64> = state.underway.keys().filter(|id| !in_air.contains(id)).copied().collect();
+        for id in ids {
             let Some(stranded) = state.underway.remove(&id) else { continue };
             state.at_work.remove(&id);
             state.backlog -= stranded.backlog.len();

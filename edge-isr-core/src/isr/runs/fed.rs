@@ -1,6 +1,6 @@
 //! The pages that the queue has of ours.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::clock::Moment;
 use crate::model::key::CacheKey;
@@ -119,9 +119,9 @@ impl Fed {
         self.pages.values().map(|page| &*page.owners)
     }
 
-    /// Whether a run waits for a page that a worker has in the air.
-    pub(super) fn is_in_air(&self, owner: u64) -> bool {
-        self.pages.values().any(|page| page.is_taken && page.owners.contains(&owner))
+    /// The runs that wait for a page that a worker has in the air.
+    pub(super) fn in_air(&self) -> BTreeSet<u64> {
+        self.pages.values().filter(|page| page.is_taken).flat_map(|page| &page.owners).copied().collect()
     }
 
     fn tidy(&mut self, key: &CacheKey) {
