@@ -169,11 +169,16 @@ impl Runs {
         let mut any = false;
         let mut state = lock(&self.state);
         let state = &mut *state;
+        let is_full = state.has_listed_most();
         let underway = state.underway.values_mut().chain(&mut state.over).map(|underway| &mut underway.run);
         for run in state.waiting.iter_mut().chain(underway) {
             let Run { tags, listed, .. } = run;
             for tag in tags.iter().filter(|tag| is_lost(tag)) {
-                listed.add_lost(tag, url);
+                if is_full {
+                    listed.forget(tag);
+                } else {
+                    listed.add_lost(tag, url);
+                }
                 any = true;
             }
         }

@@ -37,6 +37,9 @@ const MOST_AT_WORK: usize = 256;
 const MOST_UNDERWAY: usize = 4_096;
 /// From how many pages in all backlogs on only runs without a backlog list further.
 const MOST_BACKLOG: usize = 1 << 20;
+/// The most bytes of URLs that all runs together have listed; those of which there is no room for more are told as
+/// everything.
+const MOST_LISTED: usize = 16 << 20;
 
 #[derive(Debug, Default)]
 struct State {
@@ -81,6 +84,13 @@ pub(crate) struct Listing {
 impl State {
     fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.underway.is_empty() && self.over.is_empty()
+    }
+
+    /// Whether the runs have as many URLs as they may.
+    fn has_listed_most(&self) -> bool {
+        let underway = self.underway.values().chain(&self.over).map(|underway| &underway.run);
+        let listed = self.waiting.iter().chain(underway).map(|run| run.listed.bytes());
+        listed.sum::<usize>() >= MOST_LISTED
     }
 
     fn keep_busy(&mut self, busy: &Arc<Busy>) {
@@ -187,9 +197,14 @@ impl Runs {
     pub(crate) fn list(&self, of: &Listing, members: &Members, found: Found, told: bool, has_second: bool) {
         let mut state = lock(&self.state);
         let state = &mut *state;
+        let is_full = told && state.has_listed_most();
         let Some(underway) = state.underway.get_mut(&of.id) else { return };
         if told && !of.place.is_second {
-            underway.run.listed.add(&of.tag, members);
+            if is_full {
+                underway.run.listed.forget(&of.tag);
+            } else {
+                underway.run.listed.add(&of.tag, members);
+            }
             underway.urls += members.keys.len();
         }
         state.backlog += underway.add(members, found, has_second);

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::fed::Why;
 use super::*;
 use crate::graph::Cursor;
+use crate::isr::tell::Listed;
 use crate::isr::test_engine::Engine;
 use crate::model::key::CacheKey;
 use crate::model::snapshot::Mode;
@@ -389,4 +390,32 @@ fn p21_what_is_given_up_at_a_shutdown_is_counted_as_left() {
     let now: Vec<_> = model.watched.iter().map(|watched| watched.now()).collect();
     assert_eq!((now[0].pages, now[0].rendered, now[0].left), (Some(2), 0, 2));
     assert_eq!((now[1].pages, now[1].left), (Some(0), 0));
+}
+
+#[test]
+fn p15_p22_runs_share_a_bound_on_urls_and_beyond_it_are_told_as_everything() {
+    let (engine, runs) = (Engine::new(), Runs::new(Window::default(), Arc::default()));
+    runs.attach();
+    let long = "x".repeat(8_000);
+    for n in 0..400_u64 {
+        let watched = vec![Arc::new(Watched::new(std::iter::empty()))];
+        let tags: Arc<[Tag]> = [Tag::named(&format!("t{n}"))].into();
+        runs.push(Run {
+            tags: Arc::clone(&tags),
+            seq: n + 1,
+            mode: Mode::Soft,
+            priority: Priority::Normal,
+            first: NOW,
+            last: NOW,
+            watched,
+            listed: Listed::default(),
+        });
+        let keys = (0..10).map(|m| engine.key(&format!("/{n}/{m}/{long}"))).collect();
+        let members = Members { keys, next: Some(Cursor(7)), is_complete: true };
+        let listing = runs.next_listing(true, NOW).unwrap();
+        runs.list(&listing, &members, Found::default(), true, false);
+        assert!(runs.lost(|tag| *tag == tags[0], &format!("/lost/{n}/{long}")));
+    }
+    let listed: usize = runs.untold().iter().map(|run| run.listed.bytes()).sum();
+    assert!(listed > MOST_LISTED / 2 && listed < MOST_LISTED + (1 << 20), "{listed}");
 }

@@ -28,6 +28,7 @@ pub(crate) struct Listed {
     /// `None` for a tag that has too many, or whose carriers are not all known.
     urls: HashMap<Tag, Option<BTreeSet<String>>>,
     count: usize,
+    bytes: usize,
     /// The URLs that a request named, where nothing but that request asked for the invalidation.
     pub(super) asked: Option<BTreeSet<String>>,
 }
@@ -57,12 +58,15 @@ impl Listed {
     pub(crate) fn add(&mut self, tag: &Tag, members: &Members) {
         let known = self.urls.entry(tag.clone()).or_insert_with(|| Some(BTreeSet::new()));
         let Some(urls) = known else { return };
-        let before = urls.len();
-        urls.extend(members.keys.iter().map(absolute));
-        self.count += urls.len() - before;
+        for url in members.keys.iter().map(absolute) {
+            let bytes = url.len();
+            if urls.insert(url) {
+                self.count += 1;
+                self.bytes += bytes;
+            }
+        }
         if !members.is_complete || self.count > MOST_URLS {
-            self.count -= urls.len();
-            *known = None;
+            self.forget(tag);
         }
     }
 
@@ -70,17 +74,32 @@ impl Listed {
         let count = urls.as_ref().map_or(0, BTreeSet::len);
         let urls = urls.filter(|_| self.count + count <= MOST_URLS);
         self.count += urls.as_ref().map_or(0, BTreeSet::len);
+        self.bytes += urls.iter().flatten().map(String::len).sum::<usize>();
         self.urls.insert(tag.clone(), urls);
+    }
+
+    /// How many bytes its URLs have.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// There is no room for the URLs of this tag: it is purged as a whole.
+    pub(crate) fn forget(&mut self, tag: &Tag) {
+        let urls = self.urls.insert(tag.clone(), None).flatten().unwrap_or_default();
+        self.count -= urls.len();
+        self.bytes -= urls.iter().map(String::len).sum::<usize>();
     }
 
     /// A page of this URL has just lost the tag.
     pub(crate) fn add_lost(&mut self, tag: &Tag, url: &str) {
         let known = self.urls.entry(tag.clone()).or_insert_with(|| Some(BTreeSet::new()));
         let Some(urls) = known else { return };
-        self.count += usize::from(urls.insert(url.to_owned()));
+        if urls.insert(url.to_owned()) {
+            self.count += 1;
+            self.bytes += url.len();
+        }
         if self.count > MOST_URLS {
-            self.count -= urls.len();
-            *known = None;
+            self.forget(tag);
         }
     }
 }

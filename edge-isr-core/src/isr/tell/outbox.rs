@@ -14,6 +14,9 @@ use crate::sync::{Mutex, lock};
 
 /// The most items that wait for one cache; beyond it everything is purged.
 pub(super) const MOST_ITEMS: usize = 50_000;
+/// The most shares in them, of sixteen bytes: many tellings of the same items have as many shares as items each. Beyond
+/// it everything is purged, in which each telling needs but one.
+pub(super) const MOST_SHARES: usize = 1 << 20;
 /// From how many shares in one item on those that nobody asks for are looked for.
 const MANY_SHARES: usize = 64;
 
@@ -48,6 +51,8 @@ pub(super) type Entries = BTreeMap<Item, Entry>;
 #[derive(Debug, Default)]
 struct Waiting {
     entries: Entries,
+    /// At most so many shares are in them.
+    shares: usize,
     /// Whether a task is at it, that takes what comes.
     is_told: bool,
 }
@@ -96,11 +101,15 @@ impl Outbox {
         let mut waiting = lock(&self.waiting);
         // All of them before the first is let go, so that the telling is not tried before its end.
         let shares: Vec<Share> = items.iter().skip(1).map(|_| share.another()).collect();
+        waiting.shares += shares.len() + 1;
         for (item, share) in items.into_iter().zip(shares.into_iter().chain([share])) {
             add(&mut waiting.entries, item, mode, share);
         }
         if waiting.entries.len() > MOST_ITEMS {
             collapse(&mut waiting.entries);
+        }
+        if waiting.shares > MOST_SHARES {
+            waiting.shares = make_room(&mut waiting.entries);
         }
         !std::mem::replace(&mut waiting.is_told, true)
     }
@@ -112,6 +121,7 @@ impl Outbox {
             waiting.is_told = false;
             return None;
         }
+        waiting.shares = 0;
         Some(std::mem::take(&mut waiting.entries))
     }
 
@@ -120,6 +130,7 @@ impl Outbox {
         let abandoned = {
             let mut waiting = lock(&self.waiting);
             waiting.is_told = false;
+            waiting.shares = 0;
             std::mem::take(&mut waiting.entries)
         };
         // Outside the lock: their tickets are written.
@@ -155,4 +166,15 @@ fn swallow(entries: &mut Entries, mut is_said: impl FnMut(&Entry) -> bool) {
 fn collapse(entries: &mut Entries) {
     entries.entry(Item::Everything).or_insert_with(|| Entry::new(Mode::Soft));
     swallow(entries, |_| true);
+}
+
+/// Lets those go that nobody asks for; if that is not enough, everything is said instead. How many shares are left.
+fn make_room(entries: &mut Entries) -> usize {
+    let count = |entries: &Entries| entries.values().map(|entry| entry.shares.len()).sum::<usize>();
+    entries.values_mut().for_each(|entry| entry.shares.retain(Share::is_watched));
+    if count(entries) > MOST_SHARES / 2 {
+        collapse(entries);
+        entries.values_mut().for_each(|entry| Share::one_of_each(&mut entry.shares));
+    }
+    count(entries)
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::calls::Item;
-use super::outbox::{MOST_ITEMS, Outbox};
+use super::outbox::{MOST_ITEMS, MOST_SHARES, Outbox};
 use super::ticket::Share;
 use crate::clock::{Clock, Moment};
 use crate::connector::{Connector, Purge, PurgeLimits};
@@ -357,4 +357,21 @@ async fn p15_tellings_that_nobody_can_ask_for_take_no_room() {
         outbox.put([Item::Tag(Tag::named("t"))].into(), Mode::Soft, share);
     }
     assert!(outbox.take().unwrap().into_values().all(|entry| entry.shares.len() < 128));
+}
+
+#[tokio::test]
+async fn p15_p22_receipts_that_are_kept_take_no_more_room_than_the_bound_and_each_is_told() {
+    let outbox = outbox();
+    let items: std::collections::BTreeSet<Item> = (0..10_000).map(|n| Item::Url(format!("/{n}"))).collect();
+    let watched: Vec<_> = (0..150).map(|_| Arc::new(Watched::new(["recording"].into_iter()))).collect();
+    for watched in &watched {
+        let share = Share::begin(0, Round::Last, [Arc::downgrade(watched)].into()).0;
+        outbox.put(items.clone(), Mode::Soft, share);
+    }
+    let entries = outbox.take().unwrap();
+    let shares: usize = entries.values().map(|entry| entry.shares.len()).sum();
+    assert!(entries.contains_key(&Item::Everything) && shares <= MOST_SHARES, "{shares}");
+    assert!(watched.iter().all(|watched| watched.now().purges[0].1 == PurgeState::Pending));
+    entries.into_values().flat_map(|entry| entry.shares).for_each(Share::confirm);
+    assert!(watched.iter().all(|watched| watched.now().purges[0].1 == PurgeState::Confirmed));
 }

@@ -80,6 +80,21 @@ impl Share {
         self.ticket.watched.iter().any(|watched| watched.strong_count() > 0)
     }
 
+    /// Keeps one share of each ticket: those of one item are said together.
+    pub(super) fn one_of_each(shares: &mut Vec<Self>) {
+        shares.sort_by_key(|share| Arc::as_ptr(&share.ticket).addr());
+        let (kept, same): (Vec<Self>, Vec<Self>) = {
+            let mut last = None;
+            shares.drain(..).partition(|share| {
+                let ticket = Some(Arc::as_ptr(&share.ticket).addr());
+                std::mem::replace(&mut last, ticket) != ticket
+            })
+        };
+        *shares = kept;
+        // The one that is kept says what came of it.
+        same.into_iter().for_each(Self::confirm);
+    }
+
     /// The cache confirmed.
     pub(super) fn confirm(mut self) {
         self.is_settled = true;
