@@ -245,6 +245,7 @@ impl Builder {
             counters: Counters::new(),
             notes: Notes::default(),
             outboxes: outboxes(self.connectors, &self.clock),
+            settling: super::tell::Settling::default(),
             name: self.name,
             clock: self.clock,
             chance: Chance::seeded(seed),

@@ -253,8 +253,10 @@ impl Isr {
             return;
         }
         let run = over.run;
-        let settle = if run.mode == Mode::Hard { self.0.limits.settle } else { Duration::ZERO };
-        drop(self.tell(Telling::last(run, settle)));
+        match run.mode {
+            Mode::Hard => self.tell_settled(Telling::last(run), self.0.limits.settle),
+            Mode::Soft => drop(self.tell(Telling::last(run))),
+        }
     }
 
     /// Has the caches in front told of what nobody will render any more, at a shutdown.
@@ -277,7 +279,7 @@ impl Isr {
             "the worker is gone, so purges do not wait for the new pages: spawn `isr.worker(app)` again";
         self.note(Reason::PurgeEarly, "worker", advice);
         for run in self.0.runs.untold() {
-            drop(self.tell(Telling::last(run, Duration::ZERO)));
+            drop(self.tell(Telling::last(run)));
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 use super::Isr;
 use super::hosts::split_url;
@@ -95,11 +94,11 @@ impl Isr {
         let limits = &self.0.limits;
         match run.mode {
             Mode::Soft if is_worked => {}
-            Mode::Soft => self.tell(Telling::last(run, Duration::ZERO)).await,
+            Mode::Soft => self.tell(Telling::last(run)).await,
             Mode::Hard => {
                 // Again once the new pages are stored, for what was in flight; where nobody renders, after a while.
                 if !is_worked {
-                    drop(self.tell(Telling::last(run.clone(), limits.settle)));
+                    self.tell_settled(Telling::last(run.clone()), limits.settle);
                 }
                 self.tell(Telling::first(run)).await;
             }

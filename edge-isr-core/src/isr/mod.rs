@@ -99,6 +99,7 @@ pub(crate) struct Inner {
     pub(crate) jobs: jobs::Jobs,
     /// One for each connector, in their order.
     pub(crate) outboxes: Box<[tell::Outbox]>,
+    pub(crate) settling: tell::Settling,
     pub(crate) tag_headers: Box<[admit::TagHeader]>,
     pub(crate) runs: runs::Runs,
     /// The parameters that policies declare, each way once, to read URLs as the pages' keys have them.

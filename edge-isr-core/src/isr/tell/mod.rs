@@ -1,6 +1,6 @@
 //! Telling the caches in front to forget: within their limits, never less than was invalidated.
 //!
-//! `listing` finds the URLs, `narrow` what may be said for a mere request, `calls` puts words into calls, `outbox` holds what is still to be said, `teller` says
+//! `listing` finds the URLs, `narrow` what may be said for a mere request, `calls` puts words into calls, `settling` lets second purges wait, `outbox` holds what is still to be said, `teller` says
 //! it, and `ticket` writes down what came of it.
 
 use std::collections::BTreeSet;
@@ -8,10 +8,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use super::Isr;
 use super::progress::{Round, Watched};
 use super::runs::Run;
 use crate::connector::PurgeLimits;
+use crate::model::implicit;
 use crate::model::snapshot::Mode;
 use crate::model::tag::Tag;
 
@@ -19,6 +22,7 @@ mod calls;
 mod listing;
 mod narrow;
 mod outbox;
+mod settling;
 mod teller;
 #[cfg(test)]
 mod tests;
@@ -27,6 +31,8 @@ mod ticket;
 pub(crate) use calls::Item;
 pub(crate) use listing::Listed;
 pub(crate) use outbox::Outbox;
+use settling::Place;
+pub(crate) use settling::Settling;
 use ticket::Share;
 
 /// How much longer than a connector may take its answer is waited for: what it says at the last moment stands in the
@@ -44,20 +50,23 @@ pub(crate) struct Telling {
     pub(crate) watched: Vec<Arc<Watched>>,
     /// Of two rounds the answer to the last one counts more.
     pub(crate) round: Round,
-    /// How long to wait before it begins.
-    pub(crate) settle: Duration,
 }
 
 impl Telling {
     /// The first of two rounds: at once.
     pub(crate) fn first(run: Run) -> Self {
-        Self { round: Round::First, ..Self::last(run, Duration::ZERO) }
+        Self { round: Round::First, ..Self::last(run) }
     }
 
     /// The only round, or the last of two.
-    pub(crate) fn last(run: Run, settle: Duration) -> Self {
+    pub(crate) fn last(run: Run) -> Self {
         let Run { tags, mode, listed, watched, .. } = run;
-        Self { tags, mode, listed, watched, round: Round::Last, settle }
+        Self { tags, mode, listed, watched, round: Round::Last }
+    }
+
+    /// The same of everything, for all of these.
+    fn widened(self, watched: Vec<Arc<Watched>>) -> Self {
+        Self { tags: [implicit::all()].into(), listed: Listed::default(), watched, ..self }
     }
 }
 
@@ -68,20 +77,13 @@ impl Isr {
     /// # Cancellation
     ///
     /// It is told all the same.
-    pub(crate) fn tell(&self, mut telling: Telling) -> impl Future<Output = ()> + Send + use<> {
+    pub(crate) fn tell(&self, telling: Telling) -> impl Future<Output = ()> + Send + use<> {
         let (isr, busy) = (self.clone(), self.0.busy.begin());
-        let watched: Arc<[_]> = telling.watched.iter().map(Arc::downgrade).collect();
-        let most = telling.settle + self.0.limits.purge_wait + A_LITTLE;
-        let begun = |nth| Share::begin(nth, telling.round, Arc::clone(&watched));
-        let (shares, tried): (Vec<_>, Vec<_>) = (0..self.0.outboxes.len()).map(begun).unzip();
+        let most = self.0.limits.purge_wait + A_LITTLE;
+        let (shares, tried) = self.shares(&telling);
         tokio::spawn(async move {
             let _busy = busy;
             let saying = async {
-                if !telling.settle.is_zero() {
-                    isr.list_first(&telling.tags, &mut telling.listed).await;
-                    // At the deadline of a shutdown it is said too early, rather than never.
-                    let _ = tokio::time::timeout(telling.settle, isr.aborted()).await;
-                }
                 isr.say(&telling, shares).await;
             };
             tokio::select! {
@@ -98,6 +100,48 @@ impl Isr {
             };
             let _ = tokio::time::timeout(most, all_tried).await;
         }
+    }
+
+    /// Tells every connector after the settle time, which is for what was in flight. What was said before is said again,
+    /// whatever lost its tag since.
+    pub(crate) fn tell_settled(&self, mut telling: Telling, settle: Duration) {
+        let permit = match self.0.settling.place(&telling) {
+            Place::Joined => return,
+            Place::Begins => None,
+            Place::Own(permit) => Some(permit),
+        };
+        // At once, so that receipts say so if it is broken off before it is told.
+        let begun = permit.is_some().then(|| self.shares(&telling).0);
+        let (isr, busy) = (self.clone(), self.0.busy.begin());
+        tokio::spawn(async move {
+            let (_busy, _permit) = (busy, permit);
+            // At the deadline of a shutdown it is said too early, rather than never.
+            let settled = || tokio::time::timeout(settle, isr.aborted());
+            let saying = async {
+                let shares = if let Some(shares) = begun {
+                    isr.list_first(&telling.tags, &mut telling.listed).await;
+                    shares
+                } else {
+                    let _ = settled().await;
+                    // The last to join waits as long as the first, from here on.
+                    telling = telling.widened(isr.0.settling.close());
+                    isr.shares(&telling).0
+                };
+                let _ = settled().await;
+                isr.say(&telling, shares).await;
+            };
+            tokio::select! {
+                () = saying => {}
+                () = isr.silenced() => {}
+            }
+        });
+    }
+
+    /// A share of a new ticket for each connector, and what resolves when it was tried.
+    fn shares(&self, telling: &Telling) -> (Vec<Share>, Vec<oneshot::Receiver<()>>) {
+        let watched: Arc<[_]> = telling.watched.iter().map(Arc::downgrade).collect();
+        let begun = |nth| Share::begin(nth, telling.round, Arc::clone(&watched));
+        (0..self.0.outboxes.len()).map(begun).unzip()
     }
 
     /// Resolves when nobody is told any more: a while after the deadline of a shutdown.

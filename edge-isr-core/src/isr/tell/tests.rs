@@ -375,3 +375,28 @@ async fn p15_p22_receipts_that_are_kept_take_no_more_room_than_the_bound_and_eac
     entries.into_values().flat_map(|entry| entry.shares).for_each(Share::confirm);
     assert!(watched.iter().all(|watched| watched.now().purges[0].1 == PurgeState::Confirmed));
 }
+
+#[tokio::test(start_paused = true)]
+async fn p15_p22_more_second_purges_than_may_wait_are_one_of_everything_after_the_settle_time_of_each() {
+    let cdn = RecordingConnector::default();
+    let timed = Timed::new(&cdn);
+    let isr = engine([timed.clone()]);
+    let begin = Instant::now();
+    let mut receipts = Vec::new();
+    for n in 0..1_000 {
+        receipts.push(isr.graph().expire_by_tags([tag("t", n)]).await.unwrap());
+        if n == 500 {
+            tokio::time::sleep(S).await;
+        }
+    }
+    let at_once = cdn.seen().len();
+    isr.idle().await;
+    assert!(receipts.iter().all(|receipt| receipt.progress().has_reached(Stage::Purged)));
+    assert!(receipts.iter().all(|receipt| state(receipt) == PurgeState::Confirmed));
+    let again = cdn.seen().split_off(at_once);
+    let told: usize = again.iter().map(|purge| purge.tags.len()).sum();
+    let everything = again.iter().filter(|purge| purge.everything && purge.mode == Mode::Hard).count();
+    assert_eq!((at_once, told, everything), (1_000, 256, 1));
+    let last = lock(&timed.at).last().unwrap().duration_since(begin);
+    assert!(last >= 3 * S && last < 5 * S, "the last was asked for after a second: {last:?}");
+}
