@@ -136,12 +136,15 @@ async fn feed(isr: &Isr) -> bool {
     for nth in 0..BATCH {
         let now = inner.clock.now();
         let key_of = |hash| inner.pages.peek_hash(hash).and_then(|page| page.key());
-        let is_done = |key: &CacheKey, want| matches!(isr.need_of(key, want), Need::Nothing);
-        let feed = match inner.runs.next_page(now, key_of, is_done) {
+        let feed = match inner.runs.next_page(now, key_of) {
             Next::Page(feed) => feed,
             Next::Gone => continue,
             Next::Nothing => return nth > 0,
         };
+        if matches!(isr.need_of(&feed.job.key, feed.job.want), Need::Nothing) {
+            inner.runs.take_off(&feed);
+            continue;
+        }
         let window = isr.window_of(&feed.job.key, Some(feed.since));
         if isr.push_job(feed.job.clone(), window, now).await == Pushed::Full {
             // Nothing is lost: the run has the page until there is room for it.

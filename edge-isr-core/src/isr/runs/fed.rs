@@ -60,10 +60,14 @@ impl Fed {
         is_new
     }
 
-    pub(super) fn remove(&mut self, key: &CacheKey, owner: u64) {
-        let Some(page) = self.pages.get_mut(key) else { return };
+    /// A run waits for a page no longer. Whether it did.
+    pub(super) fn remove(&mut self, key: &CacheKey, owner: u64) -> bool {
+        let Some(page) = self.pages.get_mut(key) else { return false };
+        let before = page.owners.len();
         page.owners.retain(|other| *other != owner);
+        let did = page.owners.len() < before;
         self.tidy(key);
+        did
     }
 
     pub(super) fn put_off(&mut self, key: &CacheKey, why: Why) {

@@ -41,14 +41,8 @@ pub(crate) enum Ending {
 }
 
 impl Runs {
-    /// The next page for the queue. `key_of` finds the key of a page in memory, `is_done` says whether a page is as new
-    /// as that by now.
-    pub(crate) fn next_page(
-        &self,
-        now: Moment,
-        key_of: impl Fn(u64) -> Option<CacheKey>,
-        is_done: impl Fn(&CacheKey, u64) -> bool,
-    ) -> Next {
+    /// The next page for the queue. `key_of` finds the key of a page in memory.
+    pub(crate) fn next_page(&self, now: Moment, key_of: impl Fn(u64) -> Option<CacheKey>) -> Next {
         let mut state = lock(&self.state);
         let state = &mut *state;
         if state.fed.is_full() {
@@ -77,9 +71,8 @@ impl Runs {
             state.settle(id);
             return Next::Gone;
         };
-        // Listed twice, for two of its tags or in both passes: the other time may have been its render already.
-        let is_again = underway.has_given_up(key.hash()) || is_done(&key, underway.run.seq);
-        if is_again || !state.fed.add(&key, id, now) {
+        // Listed twice, for two of its tags or in both passes.
+        if underway.has_given_up(key.hash()) || !state.fed.add(&key, id, now) {
             underway.uncount();
             state.settle(id);
             return Next::Gone;
@@ -91,11 +84,27 @@ impl Runs {
         Next::Page(feed)
     }
 
+    /// Takes a page off that is new enough: it was listed twice, and the other time has been its render already.
+    pub(crate) fn take_off(&self, feed: &Feed) {
+        let mut state = lock(&self.state);
+        let state = &mut *state;
+        // Else its job has ended meanwhile, and was counted.
+        if state.fed.remove(&feed.job.key, feed.id)
+            && let Some(underway) = state.underway.get_mut(&feed.id)
+        {
+            underway.uncount();
+        }
+        state.settle(feed.id);
+    }
+
     /// Takes back a page that the queue had no room for.
     pub(crate) fn take_back(&self, feed: Feed) {
         let mut state = lock(&self.state);
         let state = &mut *state;
-        state.fed.remove(&feed.job.key, feed.id);
+        // Else its job has ended meanwhile: another run had it in the queue.
+        if !state.fed.remove(&feed.job.key, feed.id) {
+            return;
+        }
         let Some(underway) = state.underway.get_mut(&feed.id) else { return };
         match feed.hash {
             None => underway.elsewhere.push(feed.job.key),

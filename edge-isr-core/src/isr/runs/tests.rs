@@ -191,8 +191,10 @@ impl Model {
             let page = pages.iter().find(|page| page.key.hash() == hash && page.rendered.is_some());
             page.map(|page| page.key.clone())
         };
-        let is_done = |key: &CacheKey, want| !self.needs(&self.pages[self.number(key)], want);
-        let Next::Page(feed) = self.runs.next_page(NOW, key_of, is_done) else { return };
+        let Next::Page(feed) = self.runs.next_page(NOW, key_of) else { return };
+        if !self.needs(&self.pages[self.number(&feed.job.key)], feed.job.want) {
+            return self.runs.take_off(&feed);
+        }
         match fate {
             Fate::Done => self.push(&feed.job),
             Fate::Refused => self.runs.take_back(feed),
@@ -313,6 +315,26 @@ fn p06_a_page_that_is_listed_twice_is_given_to_the_queue_once_and_counted_once_h
         let now = model.watched[0].now();
         assert_eq!((jobs, now.pages, (now.rendered, now.left)), (5, Some(5), ended), "{fate:?}");
         assert!(model.runs.is_empty());
+    }
+}
+
+#[test]
+fn p06_a_page_whose_job_ends_before_the_queue_has_answered_is_counted_once() {
+    for is_refused in [false, true] {
+        let mut model = Model::new();
+        model.step(Step::Invalidate(0, None));
+        (0..4).for_each(|_| model.step(Step::List));
+        let found = |hash| model.pages.iter().find(|page| page.key.hash() == hash);
+        let key_of = |hash| found(hash).map(|page| page.key.clone());
+        let Next::Page(feed) = model.runs.next_page(NOW, key_of) else { panic!("there are pages") };
+        model.runs.done(&feed.job.key, Ending::Reached(feed.job.want), NOW);
+        if is_refused {
+            model.runs.take_back(feed);
+        } else {
+            model.runs.take_off(&feed);
+        }
+        model.check();
+        assert_eq!(model.watched[0].now().rendered, 1);
     }
 }
 
