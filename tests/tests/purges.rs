@@ -178,6 +178,20 @@ async fn p29_a_strangers_request_never_purges_more_than_the_page_of_its_url() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn p22_p29_a_page_that_has_other_tags_by_then_is_purged_by_those_it_had_when_the_request_came() {
+    let recording = RecordingConnector::with_limits(TAGS);
+    let story = with(&recording, |builder| builder);
+    let _worker = story.worker().await;
+    story.get("/pages/1").await;
+    // Rendered anew it has one that no other page has either, and that caches in front never heard of.
+    story.page.tags([Tag::named("comment")]);
+    requested(&story, "/pages/1").await;
+    let said: BTreeSet<Tag> = recording.seen().into_iter().flat_map(|purge| purge.tags).collect();
+    assert!(said.contains(&tag("page", 1)), "{said:?}");
+    assert!(recording.seen().iter().all(|purge| !purge.everything));
+}
+
+#[tokio::test(start_paused = true)]
 async fn p29_strangers_requests_for_any_number_of_urls_do_not_become_one_of_everything() {
     let recording = RecordingConnector::with_limits(TAGS);
     let story = with(&recording, |builder| builder);
@@ -192,19 +206,25 @@ async fn p29_strangers_requests_for_any_number_of_urls_do_not_become_one_of_ever
 }
 
 #[tokio::test(start_paused = true)]
-async fn p22_what_the_application_invalidates_by_url_is_widened_where_there_is_a_page() {
+async fn p22_what_the_application_invalidates_by_url_is_widened_for_caches_that_know_no_urls() {
     for limits in [TAGS, NEITHER] {
         let recording = RecordingConnector::with_limits(limits);
         let story = with(&recording, |builder| builder);
         story.get("/pages/1").await;
         let graph = story.isr.graph();
         let nothing = graph.by_url("/nobody", Mode::Soft).await.unwrap();
-        assert_eq!((recording.seen(), nothing.purges()), (vec![], confirmed()), "{limits:?}");
+        // No list has the pages of an earlier life, which a cache in front may have.
+        let everything = Purge { everything: true, ..Purge::default() };
+        assert_eq!(
+            (recording.seen(), nothing.purges()),
+            (vec![everything.clone()], confirmed()),
+            "{limits:?}"
+        );
         let _worker = story.worker().await;
         // The worker does not run between these, so they are one.
         let asked = graph.by_url("http://www.example.com/pages/1", Mode::Soft).await.unwrap();
         requested(&story, "/pages/1").await;
-        assert_eq!(recording.seen(), [Purge { everything: true, ..Purge::default() }], "{limits:?}");
+        assert_eq!(recording.seen(), [everything.clone(), everything], "{limits:?}");
         assert_eq!(asked.purges(), confirmed());
     }
 }
@@ -229,6 +249,29 @@ async fn p22_a_page_that_lost_its_tag_before_the_invalidation_is_purged_by_its_u
         within(story.isr.idle()).await;
         assert_eq!(recording.seen()[1..], [urls(["http://www.example.com/pages/0"])], "{works}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p22_a_page_that_lost_its_tag_is_purged_though_a_killed_worker_left_its_run() {
+    let recording = RecordingConnector::with_limits(URLS);
+    let story = with(&recording, |builder| builder);
+    let worker = story.worker().await;
+    story.list(2).await;
+    story.page.gated(true);
+    story.isr.graph().revalidate_by_tags([Tag::named("list")]).await.unwrap();
+    within(story.page.gate().arrivals(2)).await;
+    worker.abort();
+    story.page.gated(false);
+    story.page.gate().open(2);
+    tokio::time::sleep(6 * S).await;
+    let told = recording.seen().len();
+    assert!(told > 0, "what is left of it is told after a while");
+    story.page.tags([]);
+    story.clock.advance(301 * S);
+    story.get("/pages/1").await;
+    until(|| recording.seen().len() > told).await;
+    let own = Purge { mode: Mode::Hard, ..urls(["http://www.example.com/pages/1"]) };
+    assert_eq!(recording.seen()[told..], [own]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use super::hosts::split_url;
 use super::progress::Watched;
 use super::receipt::{Done, Receipt};
 use super::runs::Run;
-use super::tell::{Listed, Telling};
+use super::tell::{Asked, Listed, Telling};
 use crate::error::{Error, Result};
 use crate::graph::{Cursor, Members};
 use crate::model::authority::{Scheme, without_default_port};
@@ -94,6 +94,10 @@ impl Isr {
         let limits = &self.0.limits;
         match run.mode {
             Mode::Soft if is_worked => {}
+            // With a worker, of what no page of ours is: whose request it was need not wait for that.
+            Mode::Soft if self.0.runs.has_workers() && run.listed.is_by_request() => {
+                drop(self.tell(Telling::last(run)));
+            }
             Mode::Soft => self.tell(Telling::last(run)).await,
             Mode::Hard => {
                 // Again once the new pages are stored, for what was in flight; where nobody renders, after a while.
@@ -172,7 +176,8 @@ impl Isr {
         }
         // A page whose first render is in the air is in no list yet.
         let stored = self.0.busy.is_busy() || tags.iter().any(|tag| self.may_have(tag));
-        let receipt = self.mark(tags, mode, Priority::Normal, Listed::by_request(asked)).await;
+        let listed = Listed::by_request(Asked { urls: asked, named: self.names_of(&tags) });
+        let receipt = self.mark(tags, mode, Priority::Normal, listed).await;
         // A visitor who changed nothing that is cached is owed nothing.
         Ok(stored.then_some(receipt))
     }

@@ -87,6 +87,13 @@ impl Fed {
         }
     }
 
+    /// A worker had the page: its queue did not lose it.
+    pub(super) fn hear(&mut self, key: &CacheKey, now: Moment) {
+        if let Some(page) = self.pages.get_mut(key) {
+            page.heard = now;
+        }
+    }
+
     /// How many pages of this one's host wait for it.
     pub(super) fn waiting_for_host(&self, key: &CacheKey) -> usize {
         self.by_host.get(&*key.scope().authority).copied().unwrap_or_default()

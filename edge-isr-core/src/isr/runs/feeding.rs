@@ -208,9 +208,11 @@ impl Runs {
 
     /// As [`Runs::puts_off`], because the page's host has all the renders it may have; how many pages of that host wait
     /// for it.
-    pub(crate) fn puts_off_for_its_host(&self, key: &CacheKey) -> usize {
+    pub(crate) fn puts_off_for_its_host(&self, key: &CacheKey, now: Moment) -> usize {
         let mut state = lock(&self.state);
         state.fed.put_off(key, Why::Host);
+        // Its turn may be long in coming.
+        state.fed.hear(key, now);
         state.fed.waiting_for_host(key)
     }
 }

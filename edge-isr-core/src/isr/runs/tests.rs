@@ -327,6 +327,10 @@ fn p06_a_page_whose_job_ends_before_the_queue_has_answered_is_counted_once() {
         let found = |hash| model.pages.iter().find(|page| page.key.hash() == hash);
         let key_of = |hash| found(hash).map(|page| page.key.clone());
         let Next::Page(feed) = model.runs.next_page(NOW, key_of) else { panic!("there are pages") };
+        let later = Moment::from_nanos(2);
+        model.runs.puts_off_for_its_host(&feed.job.key, later);
+        let (_, heard) = model.runs.fed_job(&feed.job.key).unwrap();
+        assert_eq!(heard, later, "its turn may be long in coming, and the queue did not lose it");
         model.runs.done(&feed.job.key, Ending::Reached(feed.job.want), NOW);
         if is_refused {
             model.runs.take_back(feed);

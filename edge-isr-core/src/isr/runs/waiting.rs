@@ -48,7 +48,7 @@ impl Run {
         if other.mode == Mode::Hard {
             self.mode = Mode::Hard;
         }
-        self.listed.absorb(&other.listed);
+        self.listed.absorb(other.listed);
         // What nobody can ask for any more takes no room.
         self.watched.extend(other.watched.into_iter().filter(|watched| Arc::strong_count(watched) > 1));
     }

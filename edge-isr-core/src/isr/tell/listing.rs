@@ -29,13 +29,22 @@ pub(crate) struct Listed {
     urls: HashMap<Tag, Option<BTreeSet<String>>>,
     count: usize,
     bytes: usize,
-    /// The URLs that a request named, where nothing but that request asked for the invalidation.
-    pub(super) asked: Option<BTreeSet<String>>,
+    /// What a request named, where nothing but requests asked for the invalidation.
+    pub(super) asked: Option<Asked>,
+}
+
+/// What a request that succeeded invalidates.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Asked {
+    pub(crate) urls: BTreeSet<String>,
+    /// What their pages were called then, for caches that understand no URLs: by the time it is said they may have
+    /// other tags.
+    pub(crate) named: BTreeSet<Item>,
 }
 
 impl Listed {
-    /// Of an invalidation that nothing asked for but a request that named these URLs.
-    pub(crate) fn by_request(asked: BTreeSet<String>) -> Self {
+    /// Of an invalidation that nothing asked for but a request.
+    pub(crate) fn by_request(asked: Asked) -> Self {
         Self { asked: Some(asked), ..Self::default() }
     }
 
@@ -43,10 +52,18 @@ impl Listed {
         self.asked.is_some()
     }
 
-    /// Another invalidation of the same tags is merged with this one. Its URLs are not taken over: it has none yet.
-    pub(crate) fn absorb(&mut self, other: &Self) {
-        if !other.is_by_request() {
+    /// Another invalidation of the same tags is merged with this one. Lists of URLs are not taken over: it has none
+    /// yet.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        let Some(more) = other.asked else {
             self.asked = None;
+            return;
+        };
+        // Requests spell one URL in many ways; pages have few.
+        if let Some(asked) = self.asked.as_mut().filter(|asked| asked.urls.len() + asked.named.len() < BATCH)
+        {
+            asked.urls.extend(more.urls);
+            asked.named.extend(more.named);
         }
     }
 
@@ -126,7 +143,10 @@ impl Isr {
             if !lost.is_empty() {
                 let url = absolute(key);
                 // A run waits for quiet before it lists, and any visitor may have the page rendered until then.
-                if !inner.runs.lost(|tag| lost.contains(tag.as_str()) && self.is_told_in_urls(tag), &url) {
+                let noted =
+                    inner.runs.lost(|tag| lost.contains(tag.as_str()) && self.is_told_in_urls(tag), &url);
+                // What a killed worker left may wait for the next one for long.
+                if !noted || !inner.runs.has_workers() {
                     self.tell_lost(&url);
                 }
             }

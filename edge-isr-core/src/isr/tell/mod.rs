@@ -1,7 +1,8 @@
 //! Telling the caches in front to forget: within their limits, never less than was invalidated.
 //!
-//! `listing` finds the URLs, `narrow` what may be said for a mere request, `calls` puts words into calls, `settling` lets second purges wait, `outbox` holds what is still to be said, `teller` says
-//! it, and `ticket` writes down what came of it.
+//! `listing` finds the URLs, `narrow` what may be said for a mere request, `calls` puts words into calls, `settling` lets
+//! second purges wait, `outbox` holds what is still to be said, `teller` says it, and `ticket` writes down what came of
+//! it.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -29,10 +30,10 @@ mod tests;
 mod ticket;
 
 pub(crate) use calls::Item;
-pub(crate) use listing::Listed;
+pub(crate) use listing::{Asked, Listed};
 pub(crate) use outbox::Outbox;
-use settling::Place;
 pub(crate) use settling::Settling;
+use settling::{Opened, Place};
 use ticket::Share;
 
 /// How much longer than a connector may take its answer is waited for: what it says at the last moment stands in the
@@ -110,6 +111,7 @@ impl Isr {
             Place::Begins => None,
             Place::Own(permit) => Some(permit),
         };
+        let opened = permit.is_none().then(|| Opened::new(self));
         // At once, so that receipts say so if it is broken off before it is told.
         let begun = permit.is_some().then(|| self.shares(&telling).0);
         let (isr, busy) = (self.clone(), self.0.busy.begin());
@@ -124,7 +126,7 @@ impl Isr {
                 } else {
                     let _ = settled().await;
                     // The last to join waits as long as the first, from here on.
-                    telling = telling.widened(isr.0.settling.close());
+                    telling = telling.widened(opened.map(Opened::close).unwrap_or_default());
                     isr.shares(&telling).0
                 };
                 let _ = settled().await;
@@ -181,8 +183,7 @@ impl Isr {
     pub(crate) async fn items(&self, limits: &PurgeLimits, tags: &[Tag], listed: &Listed) -> BTreeSet<Item> {
         let (by_url, by_tag): (Vec<Tag>, Vec<Tag>) =
             tags.iter().cloned().partition(|tag| !calls::is_told_as_tag(limits, tag));
-        // A cache that knows no URLs has nothing to forget either, where no page has them.
-        let urls = if limits.urls > 0 || by_url.iter().all(calls::is_url) {
+        let urls = if limits.urls > 0 || by_url.is_empty() {
             self.complete_urls(&by_url, listed).await
         } else {
             None

@@ -1,12 +1,14 @@
 //! What a cache is told of an invalidation that no one asked for but a request that succeeded.
 //!
 //! Whoever may send such a request must not be able to empty a whole cache with it. So it is said as narrowly as the
-//! cache understands, and never as everything; a cache that the request came through saw it, too.
+//! cache understands; a cache that the request came through saw it, too. Only what thousands of such requests leave
+//! waiting at once becomes one of everything, as at every bound.
 
 use std::collections::BTreeSet;
 
 use super::calls::{self, Item};
-use super::listing::{BATCH, Listed, MOST_URLS};
+use super::listing::{Asked, BATCH, Listed, MOST_URLS};
+use super::outbox::Outbox;
 use crate::connector::PurgeLimits;
 use crate::graph::Index;
 use crate::isr::Isr;
@@ -45,13 +47,30 @@ impl Isr {
                 }
             }
         }
-        let urls = listed.known(tags).chain(listed.asked.iter().flatten().filter(|_| !is_known)).cloned();
-        for url in urls.map(Item::Url) {
-            let has_room = calls::fits(limits, &url);
-            is_whole &= has_room;
-            items.extend(has_room.then_some(url));
-        }
+        let Asked { urls, named } = listed.asked.clone().unwrap_or_default();
+        let is_unsaid = |url: &String| !calls::fits(limits, &Item::Url(url.clone()));
+        let urls = listed.known(tags).cloned().chain(urls.into_iter().filter(|_| !is_known));
+        let (long, urls): (Vec<String>, Vec<String>) = urls.partition(is_unsaid);
+        let named: BTreeSet<Item> = named.into_iter().filter(|item| calls::fits(limits, item)).collect();
+        // A page that is listed no more was named when it was.
+        is_whole &= long.is_empty() || limits.urls == 0 && !(named.is_empty() && items.is_empty());
+        items.extend(urls.into_iter().map(Item::Url).chain(named));
         (items, is_whole)
+    }
+
+    /// What pages of these URLs are called by now, for caches that understand no URLs.
+    pub(crate) fn names_of(&self, tags: &[Tag]) -> BTreeSet<Item> {
+        let blind: Vec<&PurgeLimits> =
+            self.0.outboxes.iter().map(Outbox::limits).filter(|limits| limits.urls == 0).collect();
+        if blind.is_empty() {
+            return BTreeSet::new();
+        }
+        let keys = tags.iter().flat_map(|tag| self.members(tag, None, BATCH).keys);
+        let names = |key: CacheKey| {
+            let name = |limits| self.0.graph.with_index(|index| narrowest(limits, index, &key));
+            blind.iter().copied().filter_map(name).collect::<Vec<_>>()
+        };
+        keys.flat_map(names).collect()
     }
 }
 

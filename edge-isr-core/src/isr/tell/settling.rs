@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Telling;
+use crate::isr::Isr;
 use crate::isr::progress::Watched;
 use crate::sync::{Mutex, lock};
 
@@ -51,7 +52,31 @@ impl Settling {
     }
 
     /// Nobody joins any more; who did.
-    pub(super) fn close(&self) -> Vec<Arc<Watched>> {
+    fn close(&self) -> Vec<Arc<Watched>> {
         lock(&self.joined).take().unwrap_or_default()
+    }
+}
+
+/// The one of everything, while it may be joined. Where its task ends before it is told, those who come next begin
+/// another.
+#[derive(Debug)]
+pub(super) struct Opened(Option<Isr>);
+
+impl Opened {
+    pub(super) fn new(isr: &Isr) -> Self {
+        Self(Some(isr.clone()))
+    }
+
+    /// Nobody joins any more; who did.
+    pub(super) fn close(mut self) -> Vec<Arc<Watched>> {
+        self.0.take().map(|isr| isr.0.settling.close()).unwrap_or_default()
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        if let Some(isr) = self.0.take() {
+            drop(isr.0.settling.close());
+        }
     }
 }

@@ -8,7 +8,9 @@ use tokio::time::Instant;
 
 use super::calls::Item;
 use super::outbox::{MOST_ITEMS, MOST_SHARES, Outbox};
+use super::settling::{MOST as MOST_SETTLING, Opened, Place};
 use super::ticket::Share;
+use super::{Listed, Telling};
 use crate::clock::{Clock, Moment};
 use crate::connector::{Connector, Purge, PurgeLimits};
 use crate::error::Result;
@@ -374,6 +376,26 @@ async fn p15_p22_receipts_that_are_kept_take_no_more_room_than_the_bound_and_eac
     assert!(watched.iter().all(|watched| watched.now().purges[0].1 == PurgeState::Pending));
     entries.into_values().flat_map(|entry| entry.shares).for_each(Share::confirm);
     assert!(watched.iter().all(|watched| watched.now().purges[0].1 == PurgeState::Confirmed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn p22_second_purges_that_wait_together_wait_for_no_task_that_is_gone() {
+    let isr = engine([RecordingConnector::default()]);
+    let telling = Telling {
+        tags: [tag("t", 1)].into(),
+        mode: Mode::Hard,
+        listed: Listed::default(),
+        watched: Vec::new(),
+        round: Round::Last,
+    };
+    let place = || isr.0.settling.place(&telling);
+    let _own: Vec<Place> = (0..MOST_SETTLING).map(|_| place()).collect();
+    assert!(matches!(place(), Place::Begins) && matches!(place(), Place::Joined));
+    drop(Opened::new(&isr));
+    assert!(matches!(place(), Place::Begins), "its runtime ended before it was told");
+    let opened = Opened::new(&isr);
+    assert!(opened.close().is_empty());
+    assert!(matches!(place(), Place::Begins), "one that is told is closed once");
 }
 
 #[tokio::test(start_paused = true)]

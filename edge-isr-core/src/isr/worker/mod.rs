@@ -206,7 +206,7 @@ impl Worker {
         let of_host = self.by_host.entry(host).or_default();
         if *of_host >= limits.renders_per_host {
             // Its place is for another host's page.
-            let waiting = isr.0.runs.puts_off_for_its_host(&key);
+            let waiting = isr.0.runs.puts_off_for_its_host(&key, isr.0.clock.now());
             // By chance, or those that were put off together would find the same renders running together.
             let wait = host_wait(waiting).mul_f64(0.5 + isr.0.chance.unit());
             taken.release(isr.0.clock.now().after(wait)).await;
