@@ -14,13 +14,13 @@ use crate::page::{self, Asking};
 use crate::scenario::{App, Ask, Scenario};
 
 /// Asks for these keys, one after the other.
-pub(crate) type Runner = Box<dyn FnMut(&[u32])>;
+pub type Runner = Box<dyn FnMut(&[u32])>;
 
 /// The headers of a cached page's answer.
 const HEADERS: usize = 8;
 
 /// Puts an application together, fills it with the pages `0..keys`, and checks that it answers as it should.
-pub(crate) fn runner(scenario: Scenario, keys: u32) -> Outcome<Runner> {
+pub fn runner(scenario: Scenario, keys: u32) -> Outcome<Runner> {
     let Scenario { app, kib, .. } = scenario;
     if app == App::Harness {
         return ready(Harness(page::body(kib, 0)), scenario, keys, None);
@@ -50,7 +50,7 @@ pub(crate) fn runner(scenario: Scenario, keys: u32) -> Outcome<Runner> {
 }
 
 /// The same page for every path below the first route, and 19 routes beside it.
-fn router(handler: MethodRouter) -> Router {
+pub fn router(handler: MethodRouter) -> Router {
     let beside = page::ROUTES.iter().skip(1);
     let router = beside.fold(Router::new().route(page::ROUTES[0], handler), |router, route| {
         router.route(route, get(|| async { "something else" }))
@@ -60,7 +60,7 @@ fn router(handler: MethodRouter) -> Router {
 }
 
 /// The handler only hands out a body that is there: whatever a real one does would make the comparison easier.
-fn handler(kib: usize, dressed: bool) -> MethodRouter {
+pub fn handler(kib: usize, dressed: bool) -> MethodRouter {
     let body = page::body(kib, 0);
     if !dressed {
         return get(async move || (page::OWN_HEADERS, body.clone()));
@@ -71,7 +71,7 @@ fn handler(kib: usize, dressed: bool) -> MethodRouter {
 }
 
 /// A table of all 20 routes.
-fn around(isr: &Isr) -> Outcome<IsrLayer> {
+pub fn around(isr: &Isr) -> Outcome<IsrLayer> {
     let table = page::ROUTES.iter().fold(IsrLayer::around(isr), |table, route| {
         let tags = if *route == page::ROUTES[0] { page::tags() } else { ().into() };
         table.route(route, page::policy(), tags)

@@ -15,11 +15,11 @@ use http::header::{CACHE_STATUS, HOST};
 use tokio::task::JoinSet;
 use tower_service::Service;
 
-use crate::clock;
-use crate::outcome::Outcome;
-use crate::page;
-use crate::report::{Report, Unit};
 use crate::stock::{HOST_NAME, ROUTE, hire};
+use edge_isr_bench::clock;
+use edge_isr_bench::outcome::Outcome;
+use edge_isr_bench::page;
+use edge_isr_bench::report::{Report, Unit};
 
 const TAGS: u32 = 10;
 const PAGES: u32 = 1_000;

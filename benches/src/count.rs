@@ -6,12 +6,12 @@ use std::process::Command;
 use crate::outcome::{Outcome, float};
 use crate::scenario::Scenario;
 
-const FEWER: u64 = 500;
-const MORE: u64 = 2_500;
+/// The two numbers of requests.
+const LENGTHS: (u64, u64) = (500, 2_500);
 
 /// What valgrind is asked to count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Count {
+pub enum Count {
     /// Instructions executed, by callgrind.
     Instructions,
     /// Calls of malloc and its kin, and the bytes they asked for, by memcheck.
@@ -27,8 +27,10 @@ impl Count {
     }
 
     /// The command, as it is run for one scenario.
-    pub(crate) fn command(self, scenario: &str) -> String {
-        format!("valgrind {} edge-isr-bench run {scenario} {FEWER}, and {MORE}", self.arguments().join(" "))
+    #[must_use]
+    pub fn command(self, scenario: &str) -> String {
+        let (fewer, more) = LENGTHS;
+        format!("valgrind {} edge-isr-bench run {scenario} {fewer}, and {more}", self.arguments().join(" "))
     }
 
     /// The numbers on the line that ends a run: `Collected : 123`, or `total heap usage: 3 allocs, 2 frees, 9 bytes`.
@@ -45,7 +47,7 @@ impl Count {
 }
 
 /// The version of valgrind.
-pub(crate) fn version() -> Outcome<String> {
+pub fn version() -> Outcome<String> {
     let missing =
         "valgrind counts the instructions; `cargo xtask bench` installs it, or `apt-get install valgrind`";
     let output = Command::new("valgrind").arg("--version").output().map_err(|_| missing)?;
@@ -53,17 +55,22 @@ pub(crate) fn version() -> Outcome<String> {
 }
 
 /// Instructions, or allocations and their bytes, per request.
-pub(crate) fn per_request(count: Count, scenario: Scenario) -> Outcome<(f64, f64)> {
-    let (fewer, more) = (run(count, scenario, FEWER)?, run(count, scenario, MORE)?);
-    let each = |more: u64, fewer: u64| float(more.saturating_sub(fewer)) / float(MORE - FEWER);
-    Ok((each(more.0, fewer.0), each(more.1, fewer.1)))
+pub fn per_request(count: Count, scenario: Scenario) -> Outcome<(f64, f64)> {
+    between(count, &scenario.to_string(), LENGTHS)
 }
 
-fn run(count: Count, scenario: Scenario, requests: u64) -> Outcome<(u64, u64)> {
+/// The same of anything that this program does as `run <what> <requests>`, from two numbers of requests.
+pub fn between(count: Count, what: &str, (fewer, more): (u64, u64)) -> Outcome<(f64, f64)> {
+    let (first, second) = (run(count, what, fewer)?, run(count, what, more)?);
+    let each = |second: u64, first: u64| float(second.saturating_sub(first)) / float(more - fewer);
+    Ok((each(second.0, first.0), each(second.1, first.1)))
+}
+
+fn run(count: Count, scenario: &str, requests: u64) -> Outcome<(u64, u64)> {
     let output = Command::new("valgrind")
         .args(count.arguments())
         .arg(std::env::current_exe()?)
-        .args(["run", &scenario.to_string(), &requests.to_string()])
+        .args(["run", scenario, &requests.to_string()])
         .output()?;
     let log = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {

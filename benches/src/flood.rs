@@ -4,11 +4,11 @@ use std::ops::RangeInclusive;
 
 use edge_isr_axum::tag;
 
-use crate::outcome::{Outcome, child, float};
-use crate::report::{Report, Unit};
-use crate::resident;
 use crate::stock::Stock;
-use crate::times::Random;
+use edge_isr_bench::outcome::{Outcome, child, float};
+use edge_isr_bench::report::{Report, Unit};
+use edge_isr_bench::resident;
+use edge_isr_bench::zipf::Random;
 
 const BOUND: u64 = 64 << 20;
 
@@ -46,7 +46,7 @@ pub(crate) fn child_of(name: &str) -> Outcome {
     // A size that depends on the page alone.
     let len = move |page: u32| {
         let mut random = Random((u64::from(page) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        usize::try_from(bodies.start() + random.next() % (bodies.end() - bodies.start() + 1)).unwrap_or(0)
+        usize::try_from(bodies.start() + random.number() % (bodies.end() - bodies.start() + 1)).unwrap_or(0)
     };
     let (mut accounted, mut resident, mut sent) = (0, 0, 0);
     for start in (0..pages).step_by(100) {

@@ -18,11 +18,11 @@ use crate::page;
 
 /// Prepared responses by path.
 #[derive(Debug, Clone)]
-pub(crate) struct Floor(Arc<Cache<Box<str>, Arc<Response<Bytes>>>>);
+pub struct Floor(Arc<Cache<Box<str>, Arc<Response<Bytes>>>>);
 
 impl Floor {
     /// With the pages `0..keys`, four headers each.
-    pub(crate) fn new(kib: usize, keys: u32) -> Self {
+    pub fn new(kib: usize, keys: u32) -> Self {
         // quick_cache bounds its shards, not the sum: room for twice the pages keeps them all.
         let cache = Cache::new(2 * keys as usize + 64);
         for key in 0..keys {

@@ -12,20 +12,17 @@ use http_body_util::{BodyExt, Full};
 use tower_service::Service;
 
 /// A service as it is measured: any body, no error.
-pub(crate) trait Web<B>: Service<Request<Body>, Response = Response<B>, Error = Infallible> {}
+pub trait Web<B>: Service<Request<Body>, Response = Response<B>, Error = Infallible> {}
 
 impl<B, S: Service<Request<Body>, Response = Response<B>, Error = Infallible>> Web<B> for S {}
 
 /// A body as it is measured.
-pub(crate) trait Frames: http_body::Body<Data = Bytes, Error: std::fmt::Debug> {}
+pub trait Frames: http_body::Body<Data = Bytes, Error: std::fmt::Debug> {}
 
 impl<B: http_body::Body<Data = Bytes, Error: std::fmt::Debug>> Frames for B {}
 
 /// Makes the service ready, calls it, polls its answer and collects the body.
-pub(crate) fn drive<S: Web<B>, B: Frames>(
-    service: &mut S,
-    request: Request<Body>,
-) -> (response::Parts, Bytes) {
+pub fn drive<S: Web<B>, B: Frames>(service: &mut S, request: Request<Body>) -> (response::Parts, Bytes) {
     let mut cx = Context::from_waker(Waker::noop());
     while service.poll_ready(&mut cx).is_pending() {}
     let Ok(response) = at_once(service.call(request));
@@ -35,7 +32,7 @@ pub(crate) fn drive<S: Web<B>, B: Frames>(
 }
 
 /// Polls until the future is ready, which a hit is at once.
-pub(crate) fn at_once<F: Future>(future: F) -> F::Output {
+pub fn at_once<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let mut cx = Context::from_waker(Waker::noop());
     loop {
@@ -47,7 +44,7 @@ pub(crate) fn at_once<F: Future>(future: F) -> F::Output {
 
 /// Gives a body back at once: what is left is the harness.
 #[derive(Debug, Clone)]
-pub(crate) struct Harness(pub(crate) Bytes);
+pub struct Harness(pub(crate) Bytes);
 
 impl Service<Request<Body>> for Harness {
     type Response = Response<Full<Bytes>>;

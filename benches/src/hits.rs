@@ -1,9 +1,9 @@
 //! What a hit costs in instructions and allocations, against bare axum in the same run.
 
-use crate::count::{self, Count};
-use crate::outcome::Outcome;
-use crate::report::{Report, Unit};
-use crate::scenario::{App, Ask, Scenario};
+use edge_isr_bench::count::{self, Count};
+use edge_isr_bench::outcome::Outcome;
+use edge_isr_bench::report::{Report, Unit};
+use edge_isr_bench::scenario::{App, Ask, Scenario};
 
 const KIB: [usize; 3] = [1, 16, 128];
 

@@ -9,12 +9,12 @@ use edge_isr_axum::{Isr, IsrLayer};
 use tokio::runtime::Handle;
 use tower_layer::Layer;
 
-use crate::clock;
-use crate::harness::{Frames, Web, drive};
 use crate::histogram::Histogram;
-use crate::outcome::Outcome;
-use crate::page::{self, Asking};
-use crate::scenario::Ask;
+use edge_isr_bench::clock;
+use edge_isr_bench::harness::{Frames, Web, drive};
+use edge_isr_bench::outcome::Outcome;
+use edge_isr_bench::page::{self, Asking};
+use edge_isr_bench::scenario::Ask;
 
 /// Phases for which nothing is written down, and at which the thread ends.
 const IDLE: usize = usize::MAX - 1;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use edge_isr_axum::{Cursor, Graph, Tag, tag};
 
-use crate::clock;
-use crate::harness::at_once;
-use crate::outcome::{Outcome, child, float};
-use crate::report::{Report, Unit};
 use crate::stock::Stock;
+use edge_isr_bench::clock;
+use edge_isr_bench::harness::at_once;
+use edge_isr_bench::outcome::{Outcome, child, float};
+use edge_isr_bench::report::{Report, Unit};
 
 const FEW: u32 = 1_000;
 const MANY: u32 = 1_000_000;
@@ -26,7 +26,7 @@ pub(crate) fn measure(report: &mut Report) -> Outcome {
     report.note(format!("  edge-isr-bench invalidate {MANY}, and {FEW}\n"));
     let (few, many) = (child(&["invalidate", &FEW.to_string()])?, child(&["invalidate", &MANY.to_string()])?);
     for (mode, name) in [("soft", "revalidate_by_tags"), ("hard", "expire_by_tags")] {
-        let micros = |numbers: &crate::outcome::Numbers, which: &str| {
+        let micros = |numbers: &edge_isr_bench::outcome::Numbers, which: &str| {
             Ok::<f64, Box<dyn std::error::Error + Send + Sync>>(
                 float(numbers.get(&format!("{mode}_{which}"))?) / 1e3,
             )

@@ -11,34 +11,25 @@
 //! edge-isr-bench run <scenario> <requests>  one scenario, for valgrind: around:plain:16, axum:browser:16 …
 //! ```
 
-mod apps;
 mod barrage;
 mod burst;
-mod clock;
-mod count;
 mod flood;
-mod floor;
-mod harness;
 mod histogram;
 mod hits;
 mod hitter;
 mod invalidation;
 mod memory;
 mod million;
-mod outcome;
-mod page;
-mod report;
-mod resident;
-mod scenario;
 mod stampede;
 mod stock;
 mod times;
 
 use std::process::ExitCode;
 
-use outcome::Outcome;
-use report::Report;
-use scenario::Scenario;
+use edge_isr_bench::apps;
+use edge_isr_bench::outcome::Outcome;
+use edge_isr_bench::report::Report;
+use edge_isr_bench::scenario::Scenario;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();

@@ -8,10 +8,10 @@ use edge_isr_core::graph::Index;
 use edge_isr_core::model::authority::Scheme;
 use edge_isr_core::model::key::{KeyRef, Scope};
 
-use crate::outcome::{Outcome, child, float};
-use crate::report::{Report, Unit};
-use crate::resident;
 use crate::stock::{HOST_NAME, ROUTE, Stock};
+use edge_isr_bench::outcome::{Outcome, child, float};
+use edge_isr_bench::report::{Report, Unit};
+use edge_isr_bench::resident;
 
 const PAGES: u32 = 100_000;
 

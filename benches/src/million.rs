@@ -15,15 +15,15 @@ use http::Request;
 use http::header::HOST;
 use tower_service::Service;
 
-use crate::clock;
-use crate::harness::at_once;
 use crate::histogram::Histogram;
 use crate::hitter::Hitter;
-use crate::outcome::{Outcome, child, float};
-use crate::page;
-use crate::report::{Report, Unit};
-use crate::resident;
 use crate::stock::{HOST_NAME, ROUTE, hire, room_for};
+use edge_isr_bench::clock;
+use edge_isr_bench::harness::at_once;
+use edge_isr_bench::outcome::{Outcome, child, float};
+use edge_isr_bench::page;
+use edge_isr_bench::report::{Report, Unit};
+use edge_isr_bench::resident;
 
 const PAGES: u32 = 1_000_000;
 /// Renders a second.

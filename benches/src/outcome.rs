@@ -5,10 +5,10 @@ use std::error::Error;
 use std::process::Command;
 
 /// A benchmark stops at the first thing that goes wrong; a missed bar is no error.
-pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
+pub type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// Runs this program again and reads the `name number` lines that it prints.
-pub(crate) fn child(args: &[&str]) -> Outcome<Numbers> {
+pub fn child(args: &[&str]) -> Outcome<Numbers> {
     let output = Command::new(std::env::current_exe()?).args(args).output()?;
     if !output.status.success() {
         return Err(format!("{args:?}: {}", String::from_utf8_lossy(&output.stderr).trim()).into());
@@ -23,16 +23,18 @@ pub(crate) fn child(args: &[&str]) -> Outcome<Numbers> {
 }
 
 /// What a child measured.
-pub(crate) struct Numbers(BTreeMap<String, u64>);
+#[derive(Debug)]
+pub struct Numbers(BTreeMap<String, u64>);
 
 impl Numbers {
-    pub(crate) fn get(&self, name: &str) -> Outcome<u64> {
+    /// The number of this name.
+    pub fn get(&self, name: &str) -> Outcome<u64> {
         self.0.get(name).copied().ok_or_else(|| format!("the child process did not tell its `{name}`").into())
     }
 }
 
 /// A count as a float, for ratios.
 #[expect(clippy::cast_precision_loss, reason = "counts here are far below 2^52")]
-pub(crate) const fn float(count: u64) -> f64 {
+pub const fn float(count: u64) -> f64 {
     count as f64
 }

@@ -15,7 +15,7 @@ use http::{Method, Request, Uri};
 use crate::scenario::Ask;
 
 /// The router's routes; pages are below the first.
-pub(crate) const ROUTES: [&str; 20] = [
+pub const ROUTES: [&str; 20] = [
     "/posts/{id}",
     "/",
     "/about",
@@ -39,13 +39,13 @@ pub(crate) const ROUTES: [&str; 20] = [
 ];
 
 /// The headers that the handler sets itself.
-pub(crate) const OWN_HEADERS: [(HeaderName, HeaderValue); 2] = [
+pub const OWN_HEADERS: [(HeaderName, HeaderValue); 2] = [
     (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
     (VARY, HeaderValue::from_static("accept-encoding")),
 ];
 
 /// Headers of a page as a cache sends it on, for an axum that sets them all itself.
-pub(crate) const DRESS: [(&str, &str); 5] = [
+pub const DRESS: [(&str, &str); 5] = [
     ("age", "0"),
     ("cache-status", "edge-isr;hit;ttl=3600"),
     ("etag", ETAG),
@@ -86,20 +86,20 @@ static BROWSER: LazyLock<Vec<(HeaderName, HeaderValue)>> = LazyLock::new(|| {
 });
 
 /// A body of so many KiB, each key's of its own.
-pub(crate) fn body(kib: usize, key: u32) -> Bytes {
+pub fn body(kib: usize, key: u32) -> Bytes {
     let mut text = format!("<!doctype html><title>Post {key}</title>").into_bytes();
     text.resize(kib * 1024, b'x');
     text.into()
 }
 
 /// The policy of every route.
-pub(crate) fn policy() -> Policy {
+pub fn policy() -> Policy {
     let hour = std::time::Duration::from_secs(3600);
     Policy::new().s_maxage(hour).stale_while_revalidate(24 * hour).cookies(Cookies::Ignore)
 }
 
 /// The ten tags of a page.
-pub(crate) fn tags() -> PathTags {
+pub fn tags() -> PathTags {
     let fixed =
         ["author:7", "category:3", "theme:2", "posts", "front-page", "menu", "footer", "layout", "site"];
     let all =
@@ -109,7 +109,7 @@ pub(crate) fn tags() -> PathTags {
 
 /// Requests, ready to be built again and again.
 #[derive(Debug)]
-pub(crate) struct Asking {
+pub struct Asking {
     method: Method,
     headers: Vec<(HeaderName, HeaderValue)>,
     uris: Vec<Uri>,
@@ -117,7 +117,7 @@ pub(crate) struct Asking {
 
 impl Asking {
     /// For pages `0..keys`; `etag` is what a conditional request knows.
-    pub(crate) fn new(ask: Ask, keys: u32, etag: Option<HeaderValue>) -> Self {
+    pub fn new(ask: Ask, keys: u32, etag: Option<HeaderValue>) -> Self {
         let method = if ask == Ask::Head { Method::HEAD } else { Method::GET };
         let mut headers = match ask {
             Ask::Browser => BROWSER.clone(),
@@ -131,7 +131,7 @@ impl Asking {
     }
 
     /// As a server hands it over: headers put in one by one, values shared.
-    pub(crate) fn build(&self, key: u32) -> Request<Body> {
+    pub fn build(&self, key: u32) -> Request<Body> {
         let mut request = Request::new(Body::empty());
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uris[key as usize].clone();

@@ -7,39 +7,41 @@ use crate::outcome::float;
 
 /// Prints as it goes, and remembers which bars were missed.
 #[derive(Debug, Default)]
-pub(crate) struct Report {
+pub struct Report {
     bars: usize,
     missed: Vec<String>,
 }
 
 impl Report {
-    pub(crate) fn title(&self, title: &str) {
+    /// Begins a part.
+    pub fn title(&self, title: &str) {
         println!("\n== {title} ==\n");
     }
 
-    pub(crate) fn note(&self, text: impl Display) {
+    /// A line as it is.
+    pub fn note(&self, text: impl Display) {
         println!("   {text}");
     }
 
     /// A number with nothing to be compared with.
-    pub(crate) fn row(&self, what: &str, measured: impl Display) {
+    pub fn row(&self, what: &str, measured: impl Display) {
         println!("   {what:<58} {measured:>14}");
     }
 
     /// A number that has to be at most so large.
-    pub(crate) fn at_most(&mut self, what: &str, measured: f64, bar: f64, unit: Unit) {
+    pub fn at_most(&mut self, what: &str, measured: f64, bar: f64, unit: Unit) {
         let holds = measured <= bar;
         self.verdict(what, &unit.write(measured), &format!("<= {}", unit.write(bar)), holds);
     }
 
     /// A number that has to be at least so large.
-    pub(crate) fn at_least(&mut self, what: &str, measured: f64, bar: f64, unit: Unit) {
+    pub fn at_least(&mut self, what: &str, measured: f64, bar: f64, unit: Unit) {
         let holds = measured >= bar;
         self.verdict(what, &unit.write(measured), &format!(">= {}", unit.write(bar)), holds);
     }
 
     /// A number that has to be one value.
-    pub(crate) fn exactly(&mut self, what: &str, measured: u64, bar: u64) {
+    pub fn exactly(&mut self, what: &str, measured: u64, bar: u64) {
         self.verdict(what, &measured.to_string(), &format!("= {bar}"), measured == bar);
     }
 
@@ -52,7 +54,7 @@ impl Report {
     }
 
     /// The last lines, and the exit status.
-    pub(crate) fn conclude(&self) -> ExitCode {
+    pub fn conclude(&self) -> ExitCode {
         if self.bars == 0 {
             return ExitCode::SUCCESS;
         }
@@ -66,18 +68,26 @@ impl Report {
 
 /// How a number is written.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Unit {
+pub enum Unit {
+    /// A ratio.
     Times,
+    /// A count.
     Plain,
+    /// Of a hundred.
     Percent,
+    /// Bytes.
     Bytes,
+    /// Bytes, written as MiB.
     Mebibytes,
+    /// Microseconds.
     Micros,
+    /// Milliseconds.
     Millis,
 }
 
 impl Unit {
-    pub(crate) fn write(self, number: f64) -> String {
+    /// The number with its unit.
+    pub fn write(self, number: f64) -> String {
         match self {
             Self::Times => format!("{number:.3}x"),
             Self::Plain => grouped(number),

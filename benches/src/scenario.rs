@@ -7,7 +7,7 @@ use crate::outcome::Outcome;
 
 /// What answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum App {
+pub enum App {
     /// Nothing: a body comes back at once. What every other row includes.
     Harness,
     /// A hash look-up of the path that answers a prepared response: no rule of caching is kept.
@@ -30,7 +30,7 @@ pub(crate) enum App {
 
 impl App {
     /// What the row of a table says.
-    pub(crate) const fn describe(self) -> &'static str {
+    pub const fn describe(self) -> &'static str {
         match self {
             Self::Harness => "the harness alone",
             Self::Floor => "floor: a prepared response by its path",
@@ -47,7 +47,7 @@ impl App {
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ask {
+pub enum Ask {
     /// `GET` with `Host` and no other header.
     Plain,
     /// `GET` with the 12 headers of a browser.
@@ -85,19 +85,24 @@ const ASKS: [(Ask, &str); 6] = [
 
 /// One row of a table. Written `around:browser:16`, the body in KiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Scenario {
-    pub(crate) app: App,
-    pub(crate) ask: Ask,
-    pub(crate) kib: usize,
+pub struct Scenario {
+    /// What answers.
+    pub app: App,
+    /// What is asked.
+    pub ask: Ask,
+    /// The body, in KiB.
+    pub kib: usize,
 }
 
 impl Scenario {
     /// With the page that most is measured with.
-    pub(crate) const fn of(app: App, ask: Ask) -> Self {
+    pub const fn of(app: App, ask: Ask) -> Self {
         Self { app, ask, kib: 16 }
     }
 
-    pub(crate) const fn with_kib(self, kib: usize) -> Self {
+    /// The same with a body of so many KiB.
+    #[must_use]
+    pub const fn with_kib(self, kib: usize) -> Self {
         Self { kib, ..self }
     }
 }

@@ -13,9 +13,9 @@ use http::Request;
 use http::header::HOST;
 use tower_service::Service;
 
-use crate::clock;
-use crate::outcome::{Outcome, float};
-use crate::report::{Report, Unit};
+use edge_isr_bench::clock;
+use edge_isr_bench::outcome::{Outcome, float};
+use edge_isr_bench::report::{Report, Unit};
 
 const CLIENTS: u64 = 1_000;
 const RENDER: Duration = Duration::from_millis(100);

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::outcome::Outcome;
+use edge_isr_bench::outcome::Outcome;
 
 /// The pattern of the pages.
 pub(crate) const ROUTE: &str = "/posts/{id}";

@@ -1,10 +1,11 @@
 //! Times per hit, for orientation: they move by tens of percent between runs, instructions do not.
 
-use crate::apps::{self, Runner};
-use crate::clock;
-use crate::outcome::{Outcome, float};
-use crate::report::{Report, Unit};
-use crate::scenario::{App, Ask, Scenario};
+use edge_isr_bench::apps::{self, Runner};
+use edge_isr_bench::clock;
+use edge_isr_bench::outcome::{Outcome, float};
+use edge_isr_bench::report::{Report, Unit};
+use edge_isr_bench::scenario::{App, Ask, Scenario};
+use edge_isr_bench::zipf::zipf;
 
 const SLICES: usize = 9;
 const HITS: usize = 20_000;
@@ -48,54 +49,4 @@ fn table(report: &Report, title: &str, apps: &[App], ask: Ask, keys: u32, asked:
     }
     report.note("");
     Ok(())
-}
-
-/// So many draws of `0..keys`, the n-th key as often as 1/n, from a fixed seed.
-fn zipf(keys: u32, draws: usize) -> Vec<u32> {
-    let mut sum = 0.0;
-    let cumulated: Vec<f64> = (1..=keys)
-        .map(|rank| {
-            sum += 1.0 / f64::from(rank);
-            sum
-        })
-        .collect();
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
-    let draw = |_| {
-        let at = random.unit() * sum;
-        u32::try_from(cumulated.partition_point(|&up_to| up_to < at)).unwrap_or(0).min(keys - 1)
-    };
-    (0..draws).map(draw).collect()
-}
-
-/// xorshift64*: good enough to spread keys and sizes.
-#[derive(Debug)]
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    /// In `0.0..1.0`.
-    fn unit(&mut self) -> f64 {
-        float(self.next() >> 11) / float(1 << 53)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_key_is_drawn_about_as_often_as_all_of_the_last_half() {
-        let draws = zipf(10_000, 100_000);
-        let first = draws.iter().filter(|&&key| key == 0).count();
-        // 1/H(10,000) is 0.102; the last half has ln 2 of that.
-        assert!((9_500..11_000).contains(&first), "{first}");
-        let half = draws.iter().filter(|&&key| key >= 5_000).count();
-        assert!((6_500..7_700).contains(&half), "{half}");
-    }
 }
