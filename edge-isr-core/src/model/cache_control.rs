@@ -56,7 +56,7 @@ fn note(found: &mut Prohibitions, directive: &[u8], argument: Option<&[u8]>) {
 }
 
 /// Walks `#( token [ "=" ( token / quoted-string ) ] )`. `None` as soon as something does not fit.
-fn read_line(line: &[u8], mut each: impl FnMut(&[u8], Option<&[u8]>)) -> Option<()> {
+pub(super) fn read_line(line: &[u8], mut each: impl FnMut(&[u8], Option<&[u8]>)) -> Option<()> {
     let mut rest = line;
     loop {
         rest = trim_start(rest);

@@ -12,6 +12,7 @@ pub mod head;
 pub mod implicit;
 pub mod key;
 pub mod lifetime;
+pub mod origin;
 pub mod page;
 pub mod policy;
 pub mod rate;

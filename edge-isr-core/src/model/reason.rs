@@ -97,6 +97,10 @@ reasons! {
     NoCache = "no-cache",
     /// Not stored: a `Cache-Control` that can't be read.
     BadCacheControl = "bad-cache-control",
+    /// Not stored: the origin's answer is not fresh, has no validator, and is of no use when stale.
+    NoFreshness = "no-freshness",
+    /// Not stored: the origin's answer has a tag that is none.
+    BadTag = "bad-tag",
     /// Not stored: `Vary: *`.
     VaryStar = "vary-star",
     /// Not stored: `Vary: Origin`. Put the CORS layer outside this one.

@@ -1,0 +1,41 @@
+//! What statuses mean to a cache.
+
+use http::StatusCode;
+
+/// Statuses whose rules of caching we know and follow (RFC 9111 §3, `must-understand`): those that RFC 9110
+/// and 6585 define, but for 206 and 304, which we don't store.
+pub(super) const fn is_understood(status: StatusCode) -> bool {
+    matches!(
+        status.as_u16(),
+        200..=205
+            | 300..=303
+            | 307
+            | 308
+            | 400..=417
+            | 421
+            | 422
+            | 426
+            | 428
+            | 429
+            | 431
+            | 451
+            | 500..=505
+            | 511
+    )
+}
+
+/// Statuses that a heuristic lifetime may be given (RFC 9110 §15.1). Redirects are not: their `Last-Modified`
+/// says nothing about where they lead.
+pub(super) const fn is_heuristic(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 200 | 203 | 204 | 404 | 405 | 410 | 414 | 501)
+}
+
+/// Statuses that speak of the moment: `public` gives them no heuristic lifetime either.
+pub(super) const fn is_momentary(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 201 | 202 | 403 | 502..=504)
+}
+
+/// Whether an answer with this status is a page: not an interim one, and not the news that there is none.
+pub(super) fn is_page(status: StatusCode) -> bool {
+    !status.is_informational() && status != StatusCode::NOT_MODIFIED
+}
