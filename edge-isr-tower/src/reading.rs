@@ -34,12 +34,23 @@ pub(crate) struct Reading<'a> {
     path: &'a str,
     query: Option<Cow<'a, str>>,
     dimensions: Dimensions<'a>,
-    has_conditions: bool,
+    conditions: Conditions<'a>,
+}
+
+/// What of the page a request wants.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Conditions<'a> {
+    /// All of it, as most do.
+    None,
+    /// What is not this one: the first line of `If-None-Match`.
+    Known(&'a HeaderValue),
+    /// What other conditions and ranges say.
+    Other,
 }
 
 impl<'a> Reading<'a> {
     /// Reads a head; an error is why the request bypasses.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of(
         isr: &Isr,
         rules: &'a Rules,
@@ -50,7 +61,7 @@ impl<'a> Reading<'a> {
         if !uri.path().starts_with('/') {
             return Err(Reason::BadUri);
         }
-        let Scan { host, has_conditions } = Scan::of(&parts.headers, &rules.cookies)?;
+        let Scan { host, conditions } = Scan::of(&parts.headers, &rules.cookies)?;
         if rules.bypass_when.as_ref().is_some_and(|bypass| bypass(parts)) {
             return Err(Reason::Policy);
         }
@@ -74,7 +85,7 @@ impl<'a> Reading<'a> {
             path: uri.path(),
             query: uri.query().and_then(|raw| canonical_query(raw, &rules.query)),
             dimensions: dimensions(rules, parts)?,
-            has_conditions,
+            conditions,
         };
         if reading.key().len_bytes() > isr.limits().key_bytes {
             return Err(Reason::KeyTooLong);
@@ -84,8 +95,8 @@ impl<'a> Reading<'a> {
 
     /// Whether the answer may be less than the whole page.
     #[inline]
-    pub(crate) const fn has_conditions(&self) -> bool {
-        self.has_conditions
+    pub(crate) const fn conditions(&self) -> Conditions<'a> {
+        self.conditions
     }
 
     #[inline]
@@ -111,15 +122,14 @@ impl<'a> Reading<'a> {
 /// What one pass over the headers finds.
 struct Scan<'a> {
     host: Option<&'a HeaderValue>,
-    /// Conditions and ranges, which most requests don't have.
-    has_conditions: bool,
+    conditions: Conditions<'a>,
 }
 
 impl<'a> Scan<'a> {
     /// An error is what makes the request bypass.
-    #[inline]
+    #[inline(always)]
     fn of(headers: &'a HeaderMap, cookies: &Cookies) -> Result<Self, Reason> {
-        let mut scan = Self { host: None, has_conditions: false };
+        let mut scan = Self { host: None, conditions: Conditions::None };
         for (name, value) in headers {
             if name == HOST {
                 if scan.host.replace(value).is_some() {
@@ -133,8 +143,14 @@ impl<'a> Scan<'a> {
                 if *cookies != Cookies::Ignore && counts(value, cookies) {
                     return Err(Reason::Cookie);
                 }
-            } else {
-                scan.has_conditions |= name == IF_NONE_MATCH || name == IF_MODIFIED_SINCE || name == RANGE;
+            } else if name == IF_NONE_MATCH {
+                if !matches!(scan.conditions, Conditions::Known(_)) {
+                    scan.conditions = Conditions::Known(value);
+                }
+            } else if (name == IF_MODIFIED_SINCE || name == RANGE)
+                && matches!(scan.conditions, Conditions::None)
+            {
+                scan.conditions = Conditions::Other;
             }
         }
         Ok(scan)
@@ -164,7 +180,7 @@ pub(crate) fn receipt(headers: &HeaderMap) -> Option<&[u8]> {
 }
 
 /// Scheme and authority: of the URI where it has them (HTTP/2), else of the `Host`.
-#[inline]
+#[inline(always)]
 fn origin<'a>(
     isr: &Isr,
     uri: &'a Uri,
@@ -227,7 +243,7 @@ fn place(pair: &str, declared: &[String]) -> Option<usize> {
     declared.iter().position(|name| **name == pair[..end])
 }
 
-#[inline]
+#[inline(always)]
 fn dimensions<'a>(rules: &'a Rules, parts: &'a request::Parts) -> Result<Dimensions<'a>, Reason> {
     match (&*rules.vary, &*rules.variants) {
         ([], []) => Ok(Dimensions::None),
@@ -365,6 +381,26 @@ mod tests {
             let [language, other] = [0, 1].map(|n| joined[n].clone().unwrap());
             let again = get("/").header("x-a", other).header("accept-language", language);
             assert_eq!(read(policy(), again).unwrap().2, joined, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_client_knows_is_noticed_in_the_one_pass_and_the_first_line_of_it_is_kept() {
+        let isr = Isr::builder().build().unwrap();
+        let rules = Policy::new().check().unwrap();
+        for (headers, expected) in [
+            (&[][..], "None"),
+            (&[("accept", "*/*"), ("if-range", "\"a\"")], "None"),
+            (&[("range", "bytes=0-1")], "Other"),
+            (&[("if-modified-since", "x")], "Other"),
+            (&[("if-none-match", "a"), ("range", "bytes=0-1"), ("if-none-match", "b")], "Known(\"a\")"),
+            (&[("range", "bytes=0-1"), ("if-none-match", "a")], "Known(\"a\")"),
+        ] {
+            let request =
+                headers.iter().fold(get("/"), |request, (name, value)| request.header(*name, *value));
+            let parts = request.body(()).unwrap().into_parts().0;
+            let reading = Reading::of(&isr, &rules, "/", &parts.uri, &parts).unwrap();
+            assert_eq!(format!("{:?}", reading.conditions()), expected, "{headers:?}");
         }
     }
 

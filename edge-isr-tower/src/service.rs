@@ -24,7 +24,7 @@ use crate::inner::{Inner, PageBody, RequestBody};
 use crate::layer::{LetThrough, Plan};
 use crate::miss::{self, Asked};
 use crate::origin::Ticket;
-use crate::reading::{self, Reading};
+use crate::reading::{self, Conditions, Reading};
 use crate::render::Order;
 use crate::routes::Route;
 
@@ -168,9 +168,11 @@ where
         };
         let key = reading.key();
         let found = shared.isr.look_up(&key, || shared.isr.owed(reading::receipt(&parts.headers)));
-        let select = |hit: &Hit| match reading.has_conditions() {
-            true => hit.select(&parts.headers, is_head),
-            false => Selection::unconditional(is_head),
+        let select = |hit: &Hit| match reading.conditions() {
+            Conditions::None => Selection::unconditional(is_head),
+            // The one that the client was given last, as nearly all say.
+            Conditions::Known(tag) if hit.page().is_known_as(tag.as_bytes()) => Selection::NotModified,
+            Conditions::Known(_) | Conditions::Other => hit.select(&parts.headers, is_head),
         };
         match found {
             LookUp::Fresh(hit) => {

@@ -28,6 +28,8 @@ pub struct Head {
     pub(super) not_modified: Response<()>,
     /// For each of the page's own values, whether a 304 carries it.
     pub(super) in_304: Box<[bool]>,
+    /// The place of the entity tag among them.
+    pub(super) etag: Option<usize>,
     /// The `Cache-Status` of caches nearer to the origin, before which ours is not to be put (RFC 9211 §2).
     pub(super) prior: Option<Box<str>>,
     pub(super) lifetime: Lifetime,
@@ -78,6 +80,13 @@ impl Head {
         self.full.headers().keys().skip(2).take(self.in_304.len()).position(|own| own == name)
     }
 
+    /// The place of the entity tag among the page's own values.
+    #[must_use]
+    #[inline]
+    pub const fn etag_position(&self) -> Option<usize> {
+        self.etag
+    }
+
     /// The complete head.
     #[must_use]
     pub fn full(&self, age: HeaderValue, status: HeaderValue, own: &[HeaderValue]) -> Response<()> {
@@ -95,15 +104,22 @@ impl Head {
         response
     }
 
-    #[inline]
+    #[inline(always)]
     fn after_prior(&self, status: HeaderValue) -> HeaderValue {
-        let Some(prior) = &self.prior else { return status };
-        let joined = format!("{prior}, {}", status.to_str().unwrap_or_default());
-        HeaderValue::from_str(&joined).unwrap_or(status)
+        match &self.prior {
+            None => status,
+            Some(prior) => joined(prior, status),
+        }
     }
 }
 
-#[inline]
+#[cold]
+fn joined(prior: &str, status: HeaderValue) -> HeaderValue {
+    let joined = format!("{prior}, {}", status.to_str().unwrap_or_default());
+    HeaderValue::from_str(&joined).unwrap_or(status)
+}
+
+#[inline(always)]
 fn fill<'a>(
     headers: &mut HeaderMap,
     age: HeaderValue,
@@ -111,12 +127,13 @@ fn fill<'a>(
     own: impl Iterator<Item = &'a HeaderValue>,
 ) {
     let mut values = headers.values_mut();
-    for value in [age, status] {
+    let mut put = |value| {
         if let Some(slot) = values.next() {
-            *slot = value;
+            // A placeholder is static: to drop it would be a call for nothing.
+            std::mem::forget(std::mem::replace(slot, value));
         }
-    }
-    for (slot, value) in values.zip(own) {
-        slot.clone_from(value);
-    }
+    };
+    put(age);
+    put(status);
+    own.for_each(|value| put(value.clone()));
 }

@@ -94,6 +94,7 @@ impl HeadParts {
             map.insert(AGE, PLACEHOLDER);
             map.insert(CACHE_STATUS, PLACEHOLDER);
         }
+        let etag = self.own.iter().position(|(name, _)| *name == ETAG);
         let mut in_304 = Vec::with_capacity(self.own.len());
         for (name, _) in self.own {
             // The length is the one a 200 would have (RFC 9110 §8.6); without it a server may add a wrong one.
@@ -118,6 +119,7 @@ impl HeadParts {
             full: respond(self.status, full),
             not_modified: respond(StatusCode::NOT_MODIFIED, not_modified),
             in_304: in_304.into(),
+            etag,
             prior: self.prior,
             lifetime: self.lifetime,
             loss: self.loss,

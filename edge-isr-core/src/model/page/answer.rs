@@ -21,6 +21,15 @@ impl Page {
         }
     }
 
+    /// Whether a line of `If-None-Match` is the page's entity tag, letter by letter: then the page is not modified,
+    /// whatever else the request says.
+    #[must_use]
+    #[inline]
+    pub fn is_known_as(&self, line: &[u8]) -> bool {
+        let tag = self.head.etag_position().and_then(|at| self.own.get(at));
+        tag.is_some_and(|tag| tag.as_bytes() == line) && self.status() == StatusCode::OK
+    }
+
     /// Answers with the page, or the selected part of it.
     #[must_use]
     pub fn answer(&self, selection: &Selection, age: HeaderValue, status: HeaderValue) -> Response<Bytes> {
