@@ -28,20 +28,21 @@ pin_project! {
 pin_project! {
     #[project = StateProj]
     enum State<S: Service<Request<ReqBody>>, ReqBody, ResBody> {
-        Ready { response: Option<Response<IsrBody<ResBody>>> },
-        Pass { #[pin] future: Oneshot<S, Request<ReqBody>>, status: Option<HeaderValue> },
+        Ready { response: Option<Response<Bytes>> },
+        // Boxed, since it holds a request: hits would pay for moving its room.
+        Pass { future: Pin<Box<Oneshot<S, Request<ReqBody>>>>, status: Option<HeaderValue> },
         Boxed { future: Pin<Box<dyn Future<Output = Answer<ResBody, S::Error>> + Send>> },
     }
 }
 
 impl<S: Service<Request<ReqBody>>, ReqBody, ResBody> ResponseFuture<S, ReqBody, ResBody> {
     #[inline]
-    pub(crate) fn ready(response: Response<Bytes>) -> Self {
-        Self { state: State::Ready { response: Some(response.map(IsrBody::stored)) } }
+    pub(crate) const fn ready(response: Response<Bytes>) -> Self {
+        Self { state: State::Ready { response: Some(response) } }
     }
 
-    pub(crate) const fn pass(future: Oneshot<S, Request<ReqBody>>, status: Option<HeaderValue>) -> Self {
-        Self { state: State::Pass { future, status } }
+    pub(crate) fn pass(future: Oneshot<S, Request<ReqBody>>, status: Option<HeaderValue>) -> Self {
+        Self { state: State::Pass { future: Box::pin(future), status } }
     }
 
     pub(crate) fn boxed(future: impl Future<Output = Answer<ResBody, S::Error>> + Send + 'static) -> Self {
@@ -58,10 +59,11 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProj::Ready { response } => {
-                Poll::Ready(Ok(response.take().expect("polled after it was ready")))
+                let response = response.take().expect("polled after it was ready");
+                Poll::Ready(Ok(response.map(IsrBody::stored)))
             }
             StateProj::Pass { future, status } => {
-                future.poll(cx).map_ok(|response| finish(response, status.take()))
+                future.as_mut().poll(cx).map_ok(|response| finish(response, status.take()))
             }
             StateProj::Boxed { future } => future.as_mut().poll(cx),
         }

@@ -139,17 +139,22 @@ pub(crate) fn without_default_port(authority: &str) -> &str {
 
 /// Whether a host is in its one spelling already, as nearly all are. One pass.
 fn is_plain(text: &str) -> bool {
-    const PLAIN: [bool; 256] = {
-        let mut plain = [false; 256];
+    const ODD: [bool; 256] = {
+        let mut odd = [true; 256];
         let bytes = b"abcdefghijklmnopqrstuvwxyz0123456789-._";
         let mut n = 0;
         while n < bytes.len() {
-            plain[bytes[n] as usize] = true;
+            odd[bytes[n] as usize] = false;
             n += 1;
         }
-        plain
+        odd
     };
-    !matches!(text.as_bytes().last(), None | Some(b'.')) && text.bytes().all(|byte| PLAIN[byte as usize])
+    // Without a branch for each byte.
+    let is_odd = |text: &[u8]| text.iter().fold(false, |any, &byte| any | ODD[usize::from(byte)]);
+    let (eights, rest) = text.as_bytes().as_chunks::<8>();
+    !matches!(text.as_bytes().last(), None | Some(b'.'))
+        && !is_odd(rest)
+        && !eights.iter().any(|eight| is_odd(eight))
 }
 
 /// Splits at the port's colon. `None` when the port is not a plain number; an empty port is no port.

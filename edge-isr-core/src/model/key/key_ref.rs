@@ -65,12 +65,14 @@ impl KeyRef<'_> {
     #[must_use]
     pub fn hash(&self) -> u64 {
         let mut hasher = hash::hasher();
-        hasher.write_u8(self.scheme as u8 | ((self.audience as u8) << 1));
+        let has = |part: Option<&str>, bit: u8| u8::from(part.is_some()) << bit;
+        let has = has(self.tenant, 2) | has(self.query, 3);
+        hasher.write_u8(self.scheme as u8 | ((self.audience as u8) << 1) | has);
         hash::segment(&mut hasher, self.authority.as_bytes());
         hash::segment(&mut hasher, self.route.as_bytes());
         hash::segment(&mut hasher, self.path.as_bytes());
-        for optional in [self.tenant, self.query] {
-            hash_optional(&mut hasher, optional);
+        for part in [self.tenant, self.query].into_iter().flatten() {
+            hash::segment(&mut hasher, part.as_bytes());
         }
         for dimension in self.dimensions {
             hash_optional(&mut hasher, dimension.as_deref());
@@ -81,6 +83,7 @@ impl KeyRef<'_> {
     /// How many bytes the key has once written down, for the bound on keys. With an over-long tenant more than
     /// any bound: each tenant is a scope of its own, of which few can be shared.
     #[must_use]
+    #[inline]
     pub fn len_bytes(&self) -> usize {
         if self.tenant.is_some_and(|tenant| tenant.len() > MAX_TENANT_BYTES) {
             return usize::MAX;
@@ -102,10 +105,11 @@ impl KeyRef<'_> {
             && scope.scheme == self.scheme
             && scope.audience == self.audience
             && scope.tenant.as_deref() == self.tenant
-            && *scope.vary == *self.vary
+            && (scope.vary.is_empty() && self.vary.is_empty() || *scope.vary == *self.vary)
             && self.matches_tail(tail).is_some()
     }
 
+    #[inline]
     fn matches_tail(&self, tail: &[u8]) -> Option<()> {
         let mut rest = strip(tail, self.path)?;
         rest = strip_optional(rest, self.query)?;
