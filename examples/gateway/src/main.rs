@@ -1,27 +1,22 @@
 //! The command line; everything else is in the library, where tests can reach it.
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use clap::Parser;
-use gateway::config::Config;
-use http::Uri;
-
-/// Keeps the pages of any HTTP origin and serves them in its place.
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Args {
-    /// Where clients connect
-    #[arg(long, default_value = "127.0.0.1:8080", value_name = "HOST:PORT")]
-    listen: SocketAddr,
-    /// Where the site is
-    #[arg(long, value_name = "URL")]
-    origin: Uri,
-}
+use gateway::config::{self, Asked};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let config = Config::new(args.listen, args.origin);
-    eprintln!("gateway: cannot serve yet: {}", config.listen);
-    ExitCode::from(2)
+    match config::read(std::env::args_os(), std::env::vars_os()) {
+        Ok(Asked::Say(text)) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Ok(Asked::Serve(config, _log)) => {
+            eprintln!("gateway: cannot serve yet: {}", config.listen);
+            ExitCode::from(2)
+        }
+        Err(bad) => {
+            eprintln!("gateway: {bad}");
+            ExitCode::from(2)
+        }
+    }
 }

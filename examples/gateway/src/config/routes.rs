@@ -1,0 +1,99 @@
+//! The routes together: no two may match the same path equally well, and each must be one that a policy can hold.
+
+use edge_isr_core::{ConfigError, Policy};
+use edge_isr_tower::path_tag;
+use matchit::InsertError;
+
+use super::Cookies;
+use super::error::{BadConfig, Place};
+use super::route::Route;
+
+/// Checks the patterns against each other, then each route by itself.
+pub(super) fn check(routes: &[Route]) -> Result<(), BadConfig> {
+    let mut known = matchit::Router::new();
+    for route in routes {
+        known.insert(&route.path, ()).map_err(|error| conflict(route, routes, &error))?;
+        route.check()?;
+    }
+    Ok(())
+}
+
+fn conflict(route: &Route, routes: &[Route], error: &InsertError) -> BadConfig {
+    let what = match error {
+        InsertError::Conflict { with } => {
+            let line = routes.iter().find(|other| other.path == *with).map(|other| other.place_of("path"));
+            let line = match line {
+                Some(Place::Line { line, .. }) => format!(" in line {line}"),
+                _ => String::new(),
+            };
+            format!("route.path `{}` conflicts with `{with}`{line}", route.path)
+        }
+        other => format!("route.path `{}` is no pattern: {}", route.path, other.to_string().to_lowercase()),
+    };
+    BadConfig::new(route.place_of("path"), what)
+}
+
+impl Route {
+    fn check(&self) -> Result<(), BadConfig> {
+        let bad = |key: &str, what: String| BadConfig::new(self.place_of(key), what);
+        self.tags.iter().try_for_each(|template| {
+            self.check_tag(template)
+                .map_err(|why| bad("tags", format!("route.tags can't hold `{template}`: {why}")))
+        })?;
+        if self.is_policy() && self.cookies == Some(Cookies::Rfc) {
+            let what = "route.cookies can't be \"rfc\" beside s_maxage: such a page is rendered without cookies; \
+                        say \"ignore\", or leave s_maxage to the origin";
+            return Err(bad("cookies", what.to_owned()));
+        }
+        self.policy().check().map_err(|error| {
+            let field = field_of(&error).and_then(|field| field.strip_prefix("policy.")).unwrap_or("path");
+            let what = error.to_string().replace("`policy.", "`route.");
+            bad(field, what)
+        })?;
+        Ok(())
+    }
+
+    /// Whether a template can be filled in on every path of the route.
+    fn check_tag(&self, template: &str) -> Result<(), String> {
+        let params: Vec<_> = names_in(&self.path).map(|name| (name.to_owned(), "x".to_owned())).collect();
+        path_tag(template).fill(&params).map(drop).map_err(|why| {
+            if template.contains(&format!("{{{why}}}")) {
+                format!("the path has no `{{{why}}}`")
+            } else {
+                why
+            }
+        })
+    }
+
+    fn policy(&self) -> Policy {
+        let mut policy = Policy::new().vary(self.vary.clone());
+        if let Some(fresh) = self.s_maxage {
+            policy = policy.s_maxage(fresh);
+        }
+        if let Some(window) = self.stale_while_revalidate {
+            policy = policy.stale_while_revalidate(window);
+        }
+        if let Some(names) = &self.query {
+            policy = policy.query(names.clone());
+        }
+        if self.cookies == Some(Cookies::Ignore) {
+            policy = policy.cookies(edge_isr_core::Cookies::Ignore);
+        }
+        policy
+    }
+}
+
+/// The names of a pattern's parameters.
+fn names_in(pattern: &str) -> impl Iterator<Item = &str> {
+    let inside = pattern.split('{').skip(1).filter_map(|rest| rest.split('}').next());
+    inside.map(|name| name.trim_start_matches('*'))
+}
+
+fn field_of(error: &ConfigError) -> Option<&'static str> {
+    match error {
+        ConfigError::OutOfBounds { field, .. }
+        | ConfigError::Duplicate { field, .. }
+        | ConfigError::Malformed { field, .. } => Some(field),
+        _ => None,
+    }
+}
