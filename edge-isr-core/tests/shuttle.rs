@@ -20,6 +20,7 @@ use bytes::Bytes;
 use edge_isr_core::isr::admit::{Admitted, Sealed};
 use edge_isr_core::isr::flight::{Boarding, Outcome, Permit};
 use edge_isr_core::isr::look_up::LookUp;
+use edge_isr_core::isr::stream::{Broken, Growing};
 use edge_isr_core::model::authority::Scheme;
 use edge_isr_core::model::key::{CacheKey, KeyRef};
 use edge_isr_core::model::page::Page;
@@ -498,6 +499,51 @@ fn p21_idle_misses_no_end() {
 #[should_panic(expected = "deadlock")]
 fn p21_must_fail_twin_idle_that_registers_after_it_has_read_the_count() {
     model(SCHEDULES, || idle_sees_the_end(|isr| async move { isr.idle_registered_late().await }));
+}
+
+/// One writes, three read: from the start, late, and one who leaves.
+async fn all_read_the_same(is_cut: bool) {
+    let (mut writer, growing) = Growing::new((!is_cut).then_some(4));
+    let readers = [0, 1, 2].map(|late| {
+        let growing = growing.clone();
+        spawn(async move {
+            for _ in 0..late {
+                yield_now().await;
+            }
+            let (mut reader, mut got) = (growing.reader(), Vec::new());
+            loop {
+                match std::future::poll_fn(|cx| reader.poll_chunk(cx)).await {
+                    Some(Ok(bytes)) => got.extend_from_slice(&bytes),
+                    Some(Err(_)) => return (got, false),
+                    None => return (got, true),
+                }
+                if late == 2 {
+                    return (got, !is_cut);
+                }
+            }
+        })
+    });
+    for byte in 0..4 {
+        writer.write(&[byte]);
+        writer.show();
+        yield_now().await;
+    }
+    if is_cut {
+        writer.break_off(Broken::early())
+    } else {
+        drop(writer.finish().unwrap())
+    }
+    for reader in readers {
+        let (got, is_whole) = reader.await.unwrap();
+        assert!([0, 1, 2, 3].starts_with(&got));
+        assert_eq!(is_whole, !is_cut);
+    }
+}
+
+#[test]
+fn p12_a_growing_body_misses_no_reader() {
+    model(SCHEDULES, || all_read_the_same(false));
+    model(SCHEDULES, || all_read_the_same(true));
 }
 
 #[test]

@@ -41,6 +41,7 @@ mod progress;
 mod rate;
 mod receipt;
 mod runs;
+pub mod stream;
 mod tell;
 #[cfg(test)]
 mod test_engine;
