@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use http::header::{HeaderMap, HeaderName};
 
+/// What a recipient takes for too far ahead (RFC 9110 §5.6.7): 50 mean years.
+const FIFTY_YEARS: Duration = Duration::from_secs(50 * 31_556_952);
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 const MONTHS: [&[u8; 3]; 12] =
     [b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"];
@@ -50,11 +52,11 @@ fn rfc850(text: &[u8], now: SystemTime) -> Option<SystemTime> {
     let seconds = time(strip_zone(rest)?)?;
     let in_year = |year| moment(year, month(&[*m0, *m1, *m2])?, number(&[*d0, *d1])?, seconds);
     // Never more than 50 years ahead, and otherwise as late as the two digits allow.
-    let (year, now) = (number(&[*y0, *y1])?, seconds_of(now));
-    let latest = year_of(now) + 50;
-    let year = latest - (latest - year).rem_euclid(100);
-    let is_near = |found: &SystemTime| seconds_of(*found) <= in_fifty_years(now);
-    in_year(year).filter(is_near).or_else(|| in_year(year - 100))
+    let limit = now.checked_add(FIFTY_YEARS)?;
+    let latest = year_of(limit);
+    let year = latest - (latest - number(&[*y0, *y1])?).rem_euclid(100);
+    let found = in_year(year)?;
+    if found > limit { in_year(year - 100) } else { Some(found) }
 }
 
 /// `Sun Nov  6 08:49:37 1994`.
@@ -126,26 +128,152 @@ const fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
-/// Whole seconds since 1970, downwards.
-fn seconds_of(moment: SystemTime) -> i64 {
-    let seconds = |distance: Duration| i64::try_from(distance.as_secs()).unwrap_or(i64::MAX);
-    match moment.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(since) => seconds(since),
-        Err(before) => -seconds(before.duration()),
+fn year_of(at: SystemTime) -> i64 {
+    let whole = |distance: Duration| i64::try_from(distance.as_secs()).unwrap_or_default();
+    let since = at.duration_since(SystemTime::UNIX_EPOCH);
+    let days = since.map_or_else(|before| -whole(before.duration()), whole).div_euclid(86_400);
+    // A mean year has 146,097 / 400 days: the guess is at most one off.
+    let guess = 1970 + (days * 400).div_euclid(146_097);
+    let has_begun = |year: &i64| days_since_epoch(*year, 1, 1) <= days;
+    [guess + 1, guess].into_iter().find(has_begun).unwrap_or(guess - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::EXPIRES;
+    use proptest::prelude::*;
+
+    use super::super::tests::{headers, now};
+    use super::*;
+
+    fn seconds(text: &str) -> Option<u64> {
+        let found = read(text.as_bytes(), now())?;
+        Some(found.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs())
     }
-}
 
-fn year_of(seconds: i64) -> i64 {
-    let days = seconds.div_euclid(86_400);
-    // The mean year is right or one off, which the comparison mends.
-    let guess = 1970 + days * 400 / 146_097;
-    let is_begun = |year: &i64| days_since_epoch(*year, 1, 1) <= days;
-    [guess + 1, guess].into_iter().find(is_begun).unwrap_or(guess - 1)
-}
+    #[test]
+    fn h05_expires_has_three_forms_in_any_case() {
+        for text in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+            "sun, 06 nov 1994 08:49:37 gmt",
+            "SUNDAY, 06-NOV-94 08:49:37 Gmt",
+            "sUN nOV  6 08:49:37 1994",
+            "Sun Nov 06 08:49:37 1994",
+            // The day of the week is forgiven where it is one at all.
+            "Mon, 06 Nov 1994 08:49:37 GMT",
+        ] {
+            assert_eq!(seconds(text), Some(784_111_777), "{text}");
+        }
+        assert_eq!(seconds("Thu, 18 Aug 2050 02:01:18 GMT"), Some(2_544_400_878));
+        assert_eq!(seconds("Sun, 21 Nov 2286 04:46:39 GMT"), Some(10_000_039_599));
+        assert_eq!(seconds("Thu, 31 Dec 1998 23:59:60 GMT"), seconds("Fri, 01 Jan 1999 00:00:00 GMT"));
+        assert_eq!(seconds("Tue, 29 Feb 2000 00:00:00 GMT"), Some(951_782_400));
+    }
 
-/// The same day and time 50 years on; the first of March where there is no 29th of February.
-fn in_fifty_years(seconds: i64) -> i64 {
-    let year = year_of(seconds);
-    let start = |year| days_since_epoch(year, 1, 1) * 86_400;
-    start(year + 50) + (seconds - start(year))
+    #[test]
+    fn h05_expires_that_is_no_date() {
+        for text in [
+            "",
+            "0",
+            "-1",
+            "Sun, 06 Nov 1994 08:49:37 UTC",
+            "Sun, 06 Nov 1994 08:49:37 AEST",
+            "Sun, 06 Nov 1994 08:49:37 +0000",
+            "Sun, 06 Nov 1994 08:49:37",
+            "Sun, 06 Nov 94 08:49:37 GMT",
+            "Sun 06 Nov 1994 08:49:37 GMT",
+            "Sun,06 Nov 1994 08:49:37 GMT",
+            "Sun,  06 Nov 1994 08:49:37 GMT",
+            "Sun, 06  Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov  1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994  08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37  GMT",
+            "Sun, 06-Nov-1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 8:49:37 GMT",
+            "Sun, 06 Nov 1994 08.49.37 GMT",
+            "Sun, 06 Nov 1994 24:00:00 GMT",
+            "Sun, 06 Nov 1994 08:60:00 GMT",
+            "Sun, 06 Nov 1994 08:49:61 GMT",
+            "Sun, 6 Nov 1994 08:49:37 GMT",
+            "Sun, 00 Nov 1994 08:49:37 GMT",
+            "Sun, 31 Nov 1994 08:49:37 GMT",
+            "Sun, 29 Feb 1900 08:49:37 GMT",
+            "Sun, 06 Nob 1994 08:49:37 GMT",
+            "Xyz, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-1994 08:49:37 GMT",
+            "Sun, 06-Nov-94 08:49:37 GMT",
+            "Sunday, 29-Feb-95 08:49:37 GMT",
+            "Sun Nov 6 08:49:37 1994",
+            "Sun Nov  6 08:49:37 94",
+            "Sun Nov  6 08:49:37 1994 GMT",
+            "Sun, 06 Nov 1994 08:49:37 GMT, x",
+            " Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37 GM\u{16d}",
+            "1994-11-06T08:49:37Z",
+        ] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
+        let date = ("expires", "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(of(&headers(&[date]), &EXPIRES, now()), Some(now()));
+        assert_eq!(of(&headers(&[date, date]), &EXPIRES, now()), None, "repeated lines");
+    }
+
+    #[test]
+    fn h05_two_digits_are_never_more_than_fifty_years_ahead() {
+        let year = |now: &str, digits: &str| {
+            let now = read(now.as_bytes(), SystemTime::UNIX_EPOCH).unwrap();
+            year_of(read(format!("Sunday, 06-Nov-{digits} 08:49:37 GMT").as_bytes(), now).unwrap())
+        };
+        for (now, digits, expected) in [
+            ("Sun, 06 Nov 2026 00:00:00 GMT", "94", 1994),
+            ("Sun, 06 Nov 2026 00:00:00 GMT", "26", 2026),
+            ("Sun, 06 Nov 2026 00:00:00 GMT", "50", 2050),
+            ("Sun, 06 Jan 2026 00:00:00 GMT", "75", 2075),
+            ("Sun, 06 Jan 2026 00:00:00 GMT", "76", 1976),
+            ("Sun, 06 Dec 2026 00:00:00 GMT", "76", 2076),
+            ("Sun, 06 Dec 2026 00:00:00 GMT", "77", 1977),
+            ("Sun, 06 Nov 1994 00:00:00 GMT", "30", 2030),
+            ("Sun, 06 Nov 1994 00:00:00 GMT", "70", 1970),
+        ] {
+            assert_eq!(year(now, digits), expected, "{digits} in {now}");
+        }
+    }
+
+    #[test]
+    fn h05_years_begin_where_they_begin() {
+        for (text, year) in [
+            ("Thu, 31 Dec 2026 23:59:59 GMT", 2026),
+            ("Fri, 01 Jan 2027 00:00:00 GMT", 2027),
+            ("Sat, 31 Dec 0000 23:59:59 GMT", 0),
+            ("Mon, 01 Jan 1900 00:00:00 GMT", 1900),
+            ("Wed, 31 Dec 1969 23:59:59 GMT", 1969),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", 9999),
+        ] {
+            assert_eq!(year_of(read(text.as_bytes(), now()).unwrap()), year, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn h05_what_is_written_is_read(seconds in 0..253_402_300_800_u64) {
+            let at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            let text = httpdate::fmt_http_date(at);
+            prop_assert_eq!(read(text.as_bytes(), now()), Some(at));
+            let [_, day, month, year, clock, _] = text.split(' ').collect::<Vec<_>>()[..] else { panic!("six") };
+            let day = day.trim_start_matches('0');
+            let asctime = format!("Sun {month} {day:>2} {clock} {year}");
+            prop_assert_eq!(read(asctime.as_bytes(), now()), Some(at));
+            let short = format!("Friday, {day:0>2}-{month}-{} {clock} GMT", &year[2..]);
+            // In the year 0099 two digits mean 99, if it is now.
+            prop_assert_eq!(read(short.as_bytes(), at), Some(at));
+        }
+
+        #[test]
+        fn h05_the_reader_never_panics(text in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let _ = read(&text, now());
+        }
+    }
 }

@@ -34,3 +34,48 @@ fn strings(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
     found.retain(|group| seen.insert(group.clone()));
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::headers;
+    use super::*;
+
+    fn read(lines: &[&str]) -> Vec<String> {
+        let fields: Vec<_> = lines.iter().map(|line| ("cache-groups", *line)).collect();
+        groups_of(&headers(&fields))
+    }
+
+    #[test]
+    fn h20_groups_are_strings_as_they_stand() {
+        let none: &[&str] = &[];
+        for (lines, expected) in [
+            (none, none),
+            (&["\"a\""], &["a"]),
+            (&["\"B\", \"a\"", "\"b\""], &["B", "a", "b"]),
+            (&["\"a\";x=1, \"a\""], &["a"]),
+            (&["\"\", \" \", \"a, b\", \"\\\"\""], &["", " ", "a, b", "\""]),
+            // One member of another type, or a fault, and nothing of the field counts.
+            (&["\"a\", b"], none),
+            (&["\"a\", 1"], none),
+            (&["\"a\", (\"b\")"], none),
+            (&["\"a\"", "\"b"], none),
+            (&["\"a\","], none),
+            (&["\"\u{e9}\""], none),
+        ] {
+            assert_eq!(read(lines), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn h20_many_long_groups_are_taken() {
+        let groups: Vec<String> = (0..100).map(|n| format!("{n:0>300}")).collect();
+        let lines: Vec<String> = groups.iter().map(|group| format!("\"{group}\"")).collect();
+        assert_eq!(read(&[&lines.join(", ")]), groups);
+    }
+
+    #[test]
+    fn h20_each_field_is_read_from_its_own_name() {
+        let map = headers(&[("cache-groups", "\"a\""), ("cache-group-invalidation", "\"b\"")]);
+        assert_eq!((groups_of(&map), invalidated_by(&map)), (vec!["a".to_owned()], vec!["b".to_owned()]));
+    }
+}

@@ -24,8 +24,13 @@ pub(super) const fn is_understood(status: StatusCode) -> bool {
     )
 }
 
-/// Statuses that a heuristic lifetime may be given (RFC 9110 §15.1). Redirects are not: their `Last-Modified`
-/// says nothing about where they lead.
+/// Statuses that need no word of the origin to be stored (RFC 9110 §15.1, "heuristically cacheable").
+pub(super) const fn is_storable_unasked(status: StatusCode) -> bool {
+    is_heuristic(status) || matches!(status.as_u16(), 300 | 301 | 308)
+}
+
+/// Those among them that we give a heuristic lifetime. Redirects get none: their `Last-Modified` says nothing
+/// about where they lead.
 pub(super) const fn is_heuristic(status: StatusCode) -> bool {
     matches!(status.as_u16(), 200 | 203 | 204 | 404 | 405 | 410 | 414 | 501)
 }

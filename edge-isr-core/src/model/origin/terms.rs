@@ -41,7 +41,16 @@ pub fn terms(parts: &response::Parts, asked: &Asked, obeys: &Obeys) -> Result<Te
     if asked.has_cookie && obeys.cookies == OriginCookies::Explicit && !for_credentials {
         return Err(Reason::Cookie);
     }
-    let lifetime = lifetime(parts, &directives, asked, obeys);
+    let explicit = explicit(headers, &directives, asked);
+    // RFC 9111 §3: any status may be stored that says so, and few others.
+    if explicit.is_none() && !directives.public && !status::is_storable_unasked(parts.status) {
+        return Err(Reason::Status);
+    }
+    let heuristic = || match obeys.heuristics {
+        true => heuristics::lifetime(parts, &directives, asked),
+        false => Duration::ZERO,
+    };
+    let lifetime = lifetime(explicit.unwrap_or_else(heuristic), &directives, obeys.if_error);
     let age = age::initial(headers, asked);
     // Neither fresh, nor of use when stale, nor anything to ask the origin with.
     if lifetime.total() <= age && !validation::has_validator(headers, asked.received) {
@@ -67,23 +76,19 @@ fn for_credentials(directives: &Directives) -> bool {
     directives.public || directives.must_revalidate || directives.s_maxage.said().is_some()
 }
 
-fn lifetime(parts: &response::Parts, directives: &Directives, asked: &Asked, obeys: &Obeys) -> Lifetime {
-    // RFC 9111 §4.2.1: an answer whose freshness can't be read is stale.
+/// `if_error` is the route's own allowance.
+fn lifetime(fresh: Duration, directives: &Directives, if_error: Duration) -> Lifetime {
     if directives.no_cache || directives.is_malformed() {
         return Lifetime::default();
     }
-    let fresh = explicit(&parts.headers, directives, asked);
-    let heuristic =
-        || if obeys.heuristics { heuristics::lifetime(parts, directives, asked) } else { Duration::ZERO };
-    let fresh = fresh.unwrap_or_else(heuristic);
     // RFC 9111 §4.2.4: a written prohibition outranks any window.
     if directives.must_revalidate || directives.proxy_revalidate {
         return Lifetime { fresh, ..Lifetime::default() };
     }
     // What `s-maxage` implies (§5.2.2.10) outranks our own allowance, but not what is written beside it.
-    let implied = directives.s_maxage == Seconds::Unsaid;
+    let is_implied = directives.s_maxage != Seconds::Unsaid;
     let if_error = match directives.if_error {
-        Seconds::Unsaid if implied => obeys.if_error,
+        Seconds::Unsaid if !is_implied => if_error,
         said => said.said().unwrap_or_default(),
     };
     Lifetime { fresh, while_revalidate: directives.while_revalidate.said().unwrap_or_default(), if_error }
@@ -91,6 +96,10 @@ fn lifetime(parts: &response::Parts, directives: &Directives, asked: &Asked, obe
 
 /// RFC 9111 §4.2.1, in its order; `None` when nothing is said.
 pub(super) fn explicit(headers: &HeaderMap, directives: &Directives, asked: &Asked) -> Option<Duration> {
+    // Invalid freshness is that of a stale answer.
+    if directives.is_malformed() {
+        return Some(Duration::ZERO);
+    }
     let said = directives.s_maxage.said().or(directives.max_age.said());
     if said.is_some() || directives.is_targeted || !headers.contains_key(EXPIRES) {
         return said;

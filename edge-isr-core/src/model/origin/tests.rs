@@ -4,6 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Response, response};
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 use super::*;
 use crate::model::reason::Reason;
@@ -79,6 +81,280 @@ fn h01_a_targeted_field_replaces_cache_control_and_expires() {
     let expires = ("expires", "Sun, 06 Nov 1994 09:49:37 GMT");
     assert_eq!(windows(&[("cdn-cache-control", "public"), expires]), (0, 0, 0));
     assert_eq!(windows(&[("cdn-cache-control", "max-age=-1"), ("cache-control", "max-age=9")]), (0, 0, 0));
+}
+
+#[test]
+fn h01_other_targeted_fields_are_obeyed_by_choice_and_in_order() {
+    let fields: Fields<'_> =
+        &[("a-control", "max-age=1"), ("b-control", "max-age=2"), ("cache-control", "max-age=3")];
+    for (targeted, expected) in [
+        (&[][..], 3),
+        (&["a-control"], 1),
+        (&["b-control", "a-control"], 2),
+        (&["x-control", "a-control"], 1),
+        (&["x-control"], 3),
+    ] {
+        let targeted = targeted.iter().copied().map(HeaderName::from_static).collect();
+        let found = terms(&answer(200, fields), &asked(), &Obeys { targeted, ..Obeys::default() });
+        assert_eq!(found.unwrap().lifetime.fresh.as_secs(), expected);
+    }
+    let found =
+        judge(200, &[("surrogate-control", "no-store"), ("cache-control", "max-age=3"), ("age", "1")]);
+    assert_eq!(found.unwrap().age, Duration::from_secs(1), "`Age` counts with any field");
+}
+
+#[test]
+fn h02_any_final_status_with_explicit_freshness() {
+    let expires = ("expires", "Sun, 06 Nov 1994 08:50:37 GMT");
+    for status in (200..=599).filter(|status| ![206, 304].contains(status)) {
+        for field in [("cache-control", "max-age=60"), ("cdn-cache-control", "s-maxage=60"), expires] {
+            let fresh = judge(status, &[field]).map(|terms| terms.lifetime.fresh.as_secs());
+            assert_eq!(fresh, Ok(60), "{status} {field:?}");
+        }
+    }
+    for (status, reason) in
+        [(100, Reason::Status), (103, Reason::Status), (304, Reason::Status), (206, Reason::Partial)]
+    {
+        assert_eq!(judge(status, &[("cache-control", "max-age=60")]), Err(reason), "{status}");
+    }
+    let part = judge(200, &[("cache-control", "max-age=60"), ("content-range", "bytes 0-1/9")]);
+    assert_eq!(part, Err(Reason::Partial));
+}
+
+#[test]
+fn h02_without_a_lifetime_few_statuses_are_stored() {
+    let etag = ("etag", "\"a\"");
+    for status in (200..=599).filter(|status| *status != 206) {
+        let is_stored = [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501].contains(&status);
+        let expected = if is_stored { Ok(Duration::ZERO) } else { Err(Reason::Status) };
+        assert_eq!(judge(status, &[etag]).map(|terms| terms.lifetime.fresh), expected, "{status}");
+        if status != 304 {
+            let marked = judge(status, &[etag, ("cache-control", "public")]);
+            assert_eq!(marked.map(|terms| terms.lifetime.fresh), Ok(Duration::ZERO), "{status} and `public`");
+        }
+    }
+}
+
+#[test]
+fn h02_heuristic_freshness_is_a_tenth_of_the_age_of_the_last_change() {
+    // 1000 s before.
+    let modified = ("last-modified", "Sun, 06 Nov 1994 08:32:57 GMT");
+    let fresh = |status, fields: Fields<'_>| {
+        let mut all = vec![("etag", "\"a\"")];
+        all.extend(fields);
+        judge(status, &all).map(|terms| terms.lifetime.fresh.as_secs())
+    };
+    for status in (200..=599).filter(|status| ![206, 304].contains(status)) {
+        let is_heuristic = [200, 203, 204, 404, 405, 410, 414, 501].contains(&status);
+        let is_never = [201, 202, 403, 502, 503, 504].contains(&status);
+        // 100 rounded down to an eighth of 64.
+        let expected = if is_heuristic { 96 } else { 0 };
+        assert_eq!(fresh(status, &[modified]).unwrap_or_default(), expected, "{status}");
+        let public = fresh(status, &[modified, ("cache-control", "public")]);
+        assert_eq!(public, Ok(if is_never { 0 } else { 96 }), "{status} and `public`");
+    }
+    for (fields, expected) in [
+        (&[("last-modified", "Fri, 06 Nov 1964 08:32:57 GMT")][..], 86_400),
+        (&[("last-modified", "Sun, 06 Nov 1994 09:32:57 GMT")], 0),
+        (&[("last-modified", "yesterday")], 0),
+        (&[modified, modified], 0),
+        // Counted from `Date`, whatever our clock says.
+        (&[modified, ("date", "Sun, 06 Nov 1994 08:34:37 GMT")], 10),
+        (&[modified, ("cache-control", "max-age=5")], 5),
+        (&[modified, ("cache-control", "max-age=x")], 0),
+        (&[modified, ("cache-control", "no-cache")], 0),
+        (&[modified, ("expires", "0")], 0),
+        (&[modified, ("cache-control", "must-revalidate")], 96),
+        (&[modified, ("cdn-cache-control", "public"), ("expires", "0")], 96),
+    ] {
+        assert_eq!(fresh(200, fields), Ok(expected), "{fields:?}");
+    }
+    let off = Obeys { heuristics: false, ..Obeys::default() };
+    assert_eq!(terms(&answer(200, &[modified]), &asked(), &off).unwrap().lifetime.fresh, Duration::ZERO);
+}
+
+#[test]
+fn h02_must_understand_overrides_no_store_for_statuses_we_know() {
+    for (status, line, expected) in [
+        (200, "max-age=9, no-store, must-understand", Ok(())),
+        (404, "max-age=9, must-understand, no-store", Ok(())),
+        (308, "max-age=9, no-store, must-understand", Ok(())),
+        (200, "max-age=9, no-store", Err(Reason::NoStore)),
+        (299, "max-age=9, no-store, must-understand", Err(Reason::Status)),
+        (599, "max-age=9, must-understand", Err(Reason::Status)),
+        (418, "max-age=9, must-understand", Err(Reason::Status)),
+        (599, "max-age=9", Ok(())),
+        (200, "max-age=9, must-understand, private, no-store", Err(Reason::Private)),
+    ] {
+        assert_eq!(judge(status, &[("cache-control", line)]).map(drop), expected, "{status} {line}");
+    }
+    assert_eq!(judge(206, &[("cache-control", "max-age=9, must-understand")]), Err(Reason::Partial));
+}
+
+#[test]
+fn h05_expires_counts_from_date_and_what_is_none_has_expired() {
+    let expires = ("expires", "Sun, 06 Nov 1994 08:50:37 GMT");
+    let date = |value| ("date", value);
+    for (fields, expected) in [
+        (&[expires][..], 60),
+        (&[expires, date("Sun, 06 Nov 1994 08:50:07 GMT")], 30),
+        (&[expires, date("Sun, 06 Nov 1994 08:50:38 GMT")], 0),
+        (&[expires, date("today")], 60),
+        (&[("expires", "0")], 0),
+        (&[expires, expires], 0),
+        (&[expires, ("cache-control", "max-age=5")], 5),
+        (&[("expires", "0"), ("cache-control", "max-age=5")], 5),
+        (&[expires, ("cache-control", "s-maxage=x, max-age=5")], 0),
+        (&[expires, ("cache-control", "foo")], 60),
+        (&[expires, ("pragma", "no-cache")], 60),
+    ] {
+        assert_eq!(windows(fields), (expected, 0, 0), "{fields:?}");
+    }
+    let far = ("expires", "Fri, 31 Dec 9999 23:59:59 GMT");
+    assert_eq!(windows(&[far]).0, 2_147_483_647);
+}
+
+#[test]
+fn h04_a_wrong_clock_of_the_origin_makes_no_wrong_lifetime() {
+    // An hour behind and an hour ahead: the lifetime is that of its own clock.
+    let behind = [("date", "Sun, 06 Nov 1994 07:49:37 GMT"), ("expires", "Sun, 06 Nov 1994 09:49:37 GMT")];
+    let found = judge(200, &behind).unwrap();
+    assert_eq!((found.lifetime.fresh.as_secs(), found.age.as_secs()), (7200, 3600));
+    let ahead = [("date", "Sun, 06 Nov 1994 09:49:37 GMT"), ("expires", "Sun, 06 Nov 1994 09:50:37 GMT")];
+    let found = judge(200, &ahead).unwrap();
+    assert_eq!((found.lifetime.fresh.as_secs(), found.age.as_secs()), (60, 0));
+}
+
+#[test]
+fn h06_what_conflicts_or_is_malformed_goes_towards_less_caching() {
+    for (lines, expected) in [
+        (&["max-age=60"][..], 60),
+        (&["MAX-AGE=60"], 60),
+        (&["max-age=\"60\""], 60),
+        (&["max-age=0060"], 60),
+        (&["foo, max-age=60, bar=\"max-age=5\", baz=1"], 60),
+        (&["foo=\"max-age=60\""], 0),
+        (&["max-age=60, s-maxage=5"], 5),
+        (&["s-maxage=60, max-age=5"], 60),
+        (&["max-age=60, max-age=5"], 5),
+        (&["max-age=5", "max-age=60"], 5),
+        (&["s-maxage=60, s-maxage=5"], 5),
+        (&["max-age=60, max-age=x"], 0),
+        (&["max-age=60, s-maxage=x"], 0),
+        (&["s-maxage=60, max-age=-1"], 0),
+        (&["max-age=2147483648"], 2_147_483_647),
+        (&["max-age=99999999999999999999"], 2_147_483_647),
+        (&["max-age='60'"], 0),
+        (&["max-age=60.0"], 0),
+        (&["max-age=1e3"], 0),
+        (&["max-age=60a"], 0),
+        (&["max-age=a60"], 0),
+        (&["max-age=-60"], 0),
+        (&["max-age=+60"], 0),
+        (&["max-age=\"\""], 0),
+        (&["max-age=\"6\\0\""], 0),
+        (&["max-age"], 0),
+        (&["max-age=60, no-cache"], 0),
+        (&["max-age=60, No-Cache=\"x\""], 0),
+        (&["max-age=60", "no-cache"], 0),
+    ] {
+        let fields: Vec<_> = lines.iter().map(|line| ("cache-control", *line)).collect();
+        assert_eq!(windows(&fields), (expected, 0, 0), "{lines:?}");
+    }
+    for line in
+        ["max-age=60 no-store", "max-age =60", "max-age= 60", "max-age=60, =", "x=\"", "max-age=60;x", "é"]
+    {
+        assert_eq!(judge(200, &[("cache-control", line)]), Err(Reason::BadCacheControl), "{line}");
+    }
+    for (line, reason) in [
+        ("max-age=60, private", Reason::Private),
+        ("max-age=60, private=\"x, y\"", Reason::Private),
+        ("public, Private", Reason::Private),
+        ("max-age=60, no-store", Reason::NoStore),
+        ("max-age=60, no-store=1", Reason::NoStore),
+    ] {
+        assert_eq!(judge(200, &[("cache-control", line)]), Err(reason), "{line}");
+        assert_eq!(
+            judge(200, &[("cache-control", "max-age=1"), ("cache-control", line)]),
+            Err(reason),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn h07_an_answer_that_varies_on_everything_is_not_stored() {
+    let fresh = ("cache-control", "max-age=9");
+    assert_eq!(judge(200, &[fresh, ("vary", "accept, *")]), Err(Reason::VaryStar));
+    assert!(judge(200, &[fresh, ("vary", "accept, cookie, x-any")]).is_ok());
+}
+
+#[test]
+fn h11_h22_requests_with_credentials_share_what_says_so() {
+    for (line, for_credentials) in [
+        ("max-age=9", false),
+        ("max-age=9, proxy-revalidate", false),
+        ("max-age=9, foo=\"public\"", false),
+        ("max-age=9, public=x", false),
+        ("max-age=9, public", true),
+        ("max-age=9, Must-Revalidate", true),
+        ("s-maxage=9", true),
+        ("max-age=9, s-maxage=0", true),
+        ("max-age=9, s-maxage=x", false),
+    ] {
+        let parts = answer(200, &[("cache-control", line), ("etag", "\"a\"")]);
+        let judge = |asked: &Asked, cookies| terms(&parts, asked, &Obeys { cookies, ..Obeys::default() });
+        let found = judge(&asked(), OriginCookies::Explicit).unwrap();
+        assert_eq!(found.for_credentials, for_credentials, "{line}");
+        let authorized = Asked { has_authorization: true, ..asked() };
+        let expected = if for_credentials { Ok(found) } else { Err(Reason::Authorization) };
+        for cookies in [OriginCookies::Explicit, OriginCookies::Ignore, OriginCookies::Rfc] {
+            assert_eq!(judge(&authorized, cookies), expected, "{line} {cookies:?}");
+        }
+        let known = Asked { has_cookie: true, ..asked() };
+        let expected = if for_credentials { Ok(found) } else { Err(Reason::Cookie) };
+        assert_eq!(judge(&known, OriginCookies::Explicit), expected, "{line}");
+        assert_eq!(judge(&known, OriginCookies::Ignore), Ok(found), "{line}");
+        assert_eq!(judge(&known, OriginCookies::Rfc), Ok(found), "{line}");
+    }
+    let targeted = [("cdn-cache-control", "max-age=9"), ("cache-control", "public")];
+    assert!(!judge(200, &targeted).unwrap().for_credentials, "what the targeted field replaces says nothing");
+}
+
+#[test]
+fn h17_answers_that_set_cookies_are_shared_by_choice_alone() {
+    let parts = answer(200, &[("cache-control", "public, max-age=9"), ("set-cookie", "a=b")]);
+    assert_eq!(terms(&parts, &asked(), &Obeys::default()), Err(Reason::SetCookie));
+    let store = Obeys { set_cookie: SetCookie::Store, ..Obeys::default() };
+    assert!(terms(&parts, &asked(), &store).is_ok());
+}
+
+#[test]
+fn h02_a_stream_of_events_is_no_page() {
+    for content_type in ["text/event-stream", "Text/Event-Stream; charset=utf-8"] {
+        let fields = [("cache-control", "max-age=9"), ("content-type", content_type)];
+        assert_eq!(judge(200, &fields), Err(Reason::EventStream), "{content_type}");
+    }
+}
+
+proptest! {
+    /// Whatever an origin says, it has terms or a reason, and a prohibition more is never less.
+    #[test]
+    fn h06_a_prohibition_among_anything_is_found(
+        status in 100..1000_u16,
+        lines in vec((0..6_usize, "[ -~]{0,40}|[a-z-]{0,20}=[0-9a-z\"]{0,12}"), 0..5),
+    ) {
+        const NAMES: [&str; 6] = ["cache-control", "cdn-cache-control", "expires", "age", "vary", "date"];
+        let fields: Vec<_> = lines.iter().map(|(name, value)| (NAMES[*name], value.as_str())).collect();
+        let mut parts = answer(status, &fields);
+        let found = terms(&parts, &asked(), &Obeys::default());
+        if let Ok(terms) = found {
+            prop_assert!(terms.lifetime.fresh <= Lifetime::LONGEST && terms.age <= Lifetime::LONGEST);
+        }
+        parts.headers.remove("cdn-cache-control");
+        parts.headers.append("cache-control", HeaderValue::from_static("private"));
+        prop_assert!(terms(&parts, &asked(), &Obeys::default()).is_err());
+    }
 }
 
 #[test]

@@ -78,3 +78,126 @@ pub fn merged(mut stored: HeaderMap, not_modified: &HeaderMap) -> HeaderMap {
     }
     stored
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{headers, now};
+    use super::*;
+
+    const MODIFIED: (&str, &str) = ("last-modified", "Sun, 06 Nov 1994 08:00:00 GMT");
+
+    fn asked_with(stored: &[(&'static str, &str)], request: &[(&'static str, &str)]) -> HeaderMap {
+        let mut request = headers(request);
+        conditions(&headers(stored), &mut request);
+        request
+    }
+
+    #[test]
+    fn h09_the_origin_is_asked_with_what_it_gave() {
+        for etag in ["\"a\"", "W/\"a\"", "unquoted"] {
+            let expected = headers(&[("if-none-match", etag)]);
+            assert_eq!(asked_with(&[("etag", etag)], &[]), expected);
+        }
+        let both = headers(&[("if-none-match", "\"a\""), ("if-modified-since", MODIFIED.1)]);
+        assert_eq!(asked_with(&[("etag", "\"a\""), MODIFIED], &[]), both);
+        let others = [
+            ("if-match", "\"z\""),
+            ("if-none-match", "\"y\""),
+            ("if-none-match", "\"z\""),
+            ("if-modified-since", "x"),
+            ("if-unmodified-since", "x"),
+            ("if-range", "\"z\""),
+            ("accept", "x"),
+        ];
+        assert_eq!(asked_with(&[], &others), headers(&[("accept", "x")]), "no condition of a visitor's");
+        assert_eq!(asked_with(&[("etag", "\"a\""), ("etag", "\"b\"")], &[]), headers(&[]));
+    }
+
+    #[test]
+    fn h09_a_validator_is_a_tag_or_a_date() {
+        for (fields, expected) in [
+            (&[][..], false),
+            (&[("etag", "\"a\"")], true),
+            (&[("etag", "")], false),
+            (&[("etag", "\"a\""), ("etag", "\"b\"")], false),
+            (&[MODIFIED], true),
+            (&[("last-modified", "yesterday")], false),
+        ] {
+            assert_eq!(has_validator(&headers(fields), now()), expected, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn h09_a_304_is_about_what_it_names() {
+        let later = ("last-modified", "Sun, 06 Nov 1994 08:00:01 GMT");
+        for (stored, not_modified, expected) in [
+            (&[("etag", "\"a\"")][..], &[("etag", "\"a\"")][..], true),
+            (&[("etag", "W/\"a\"")], &[("etag", "\"a\"")], true),
+            (&[("etag", "\"a\"")], &[("etag", "W/\"a\"")], true),
+            (&[("etag", "\"a\"")], &[("etag", "\"b\"")], false),
+            (&[("etag", "\"a\""), MODIFIED], &[("etag", "\"b\""), MODIFIED], false),
+            (&[("etag", "\"a\""), MODIFIED], &[("etag", "\"a\""), later], true),
+            (&[("etag", "\"a\""), MODIFIED], &[later], false),
+            (&[("etag", "\"a\""), MODIFIED], &[], true),
+            (&[MODIFIED], &[MODIFIED], true),
+            (&[MODIFIED], &[later], false),
+            (&[MODIFIED], &[("etag", "\"a\"")], true),
+        ] {
+            let found = is_about(&headers(stored), &headers(not_modified));
+            assert_eq!(found, expected, "{stored:?} {not_modified:?}");
+        }
+    }
+
+    #[test]
+    fn h09_a_304_replaces_what_it_has_and_keeps_what_it_omits() {
+        let stored = headers(&[
+            ("date", "Sun, 06 Nov 1994 08:00:00 GMT"),
+            ("age", "7"),
+            ("etag", "W/\"a\""),
+            ("content-length", "5"),
+            ("content-encoding", "gzip"),
+            ("content-type", "text/html"),
+            ("cache-control", "max-age=1"),
+            ("link", "<a>"),
+            ("link", "<b>"),
+            ("x-kept", "1"),
+            ("x-kept", "2"),
+        ]);
+        let update = headers(&[
+            ("date", "Sun, 06 Nov 1994 09:00:00 GMT"),
+            ("etag", "\"a\""),
+            ("content-length", "0"),
+            ("content-encoding", "br"),
+            ("content-range", "bytes 0-1/2"),
+            ("cache-control", "max-age=2"),
+            ("link", "<c>"),
+            ("link", "<d>"),
+            ("connection", "x-kept, close"),
+            ("x-kept", "3"),
+            ("transfer-encoding", "chunked"),
+            ("x-new", "1"),
+        ]);
+        let expected = headers(&[
+            ("date", "Sun, 06 Nov 1994 09:00:00 GMT"),
+            ("etag", "W/\"a\""),
+            ("content-length", "5"),
+            ("content-encoding", "gzip"),
+            ("content-type", "text/html"),
+            ("cache-control", "max-age=2"),
+            ("link", "<c>"),
+            ("link", "<d>"),
+            ("x-kept", "1"),
+            ("x-kept", "2"),
+            ("x-new", "1"),
+        ]);
+        assert_eq!(merged(stored, &update), expected);
+    }
+
+    #[test]
+    fn h09_the_age_of_the_old_answer_is_not_that_of_the_new_one() {
+        let stored = headers(&[("date", "Sun, 06 Nov 1994 08:00:00 GMT"), ("age", "7"), MODIFIED]);
+        assert_eq!(merged(stored.clone(), &headers(&[])), headers(&[MODIFIED]));
+        let update = headers(&[("age", "1"), ("etag", "\"a\"")]);
+        assert_eq!(merged(stored, &update), headers(&[MODIFIED, ("age", "1"), ("etag", "\"a\"")]));
+    }
+}

@@ -29,3 +29,38 @@ pub fn named(headers: &HeaderMap) -> Result<Vec<HeaderName>, Reason> {
     names.dedup();
     if names.len() > MAX_NAMES { Err(Reason::VaryStar) } else { Ok(names) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::headers;
+    use super::*;
+
+    fn read(lines: &[&str]) -> Result<Vec<String>, Reason> {
+        let fields: Vec<_> = lines.iter().map(|line| ("vary", *line)).collect();
+        Ok(named(&headers(&fields))?.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn h07_names_are_sorted_and_each_stands_once() {
+        let none: &[&str] = &[];
+        for (lines, expected) in [
+            (none, none),
+            (&["", ","], none),
+            (&["Accept"], &["accept"]),
+            (&["X-B, Accept ,\tx-b,"], &["accept", "x-b"]),
+            (&["x-b", "accept", "X-A,ACCEPT"], &["accept", "x-a", "x-b"]),
+        ] {
+            assert_eq!(read(lines).unwrap(), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn h07_a_star_anywhere_and_what_is_no_name_are_never_reused() {
+        for lines in [&["*"][..], &["accept, *"], &["*,accept"], &["accept", " * "], &["a b"], &["\u{e9}"]] {
+            assert_eq!(read(lines), Err(Reason::VaryStar), "{lines:?}");
+        }
+        let names = |count: usize| (0..count).map(|n| format!("x-{n}")).collect::<Vec<_>>().join(",");
+        assert_eq!(read(&[&names(MAX_NAMES)]).map(|names| names.len()), Ok(MAX_NAMES));
+        assert_eq!(read(&[&names(MAX_NAMES + 1)]), Err(Reason::VaryStar));
+    }
+}

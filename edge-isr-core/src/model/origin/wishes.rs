@@ -67,3 +67,52 @@ impl Wishes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::headers;
+    use super::*;
+
+    fn seconds(fields: &[(&'static str, &str)]) -> (Option<u64>, Option<u64>, Option<u64>) {
+        let Wishes { max_age, min_fresh, max_stale, .. } = of(&headers(fields));
+        let seconds = |wish: Option<Duration>| wish.map(|wish| wish.as_secs());
+        (seconds(max_age), seconds(min_fresh), seconds(max_stale))
+    }
+
+    #[test]
+    fn h16_numbers_go_towards_less_reuse() {
+        let most = Some(2_147_483_647);
+        for (line, expected) in [
+            ("", (None, None, None)),
+            ("max-age=5, min-fresh=\"6\", Max-Stale=7", (Some(5), Some(6), Some(7))),
+            ("max-stale", (None, None, most)),
+            ("max-stale=99999999999999999999", (None, None, most)),
+            ("max-age=5, max-age=3", (Some(3), None, None)),
+            ("min-fresh=5, min-fresh=3", (None, Some(5), None)),
+            ("max-stale=5, max-stale=3, max-stale", (None, None, Some(3))),
+            ("max-age=x", (Some(0), None, None)),
+            ("max-age", (Some(0), None, None)),
+            ("min-fresh=-1", (None, most, None)),
+            ("max-stale=1.5", (None, None, Some(0))),
+            ("x=\"max-age=5\"", (None, None, None)),
+            ("max-age=5 x, max-age=3", (Some(5), None, None)),
+        ] {
+            assert_eq!(seconds(&[("cache-control", line)]), expected, "{line}");
+        }
+        assert_eq!(seconds(&[("cache-control", "max-age=5"), ("cache-control", "max-age=3")]).0, Some(3));
+    }
+
+    #[test]
+    fn h16_words_are_whole_and_pragma_counts_alone() {
+        let flags = |fields: &[(&'static str, &str)]| {
+            let wishes = of(&headers(fields));
+            [wishes.no_cache, wishes.no_store, wishes.only_if_cached]
+        };
+        assert_eq!(flags(&[("cache-control", "No-Cache, no-store, only-if-cached")]), [true; 3]);
+        assert_eq!(flags(&[("cache-control", "no-cache=\"x\"")]), [true, false, false]);
+        assert_eq!(flags(&[("cache-control", "no-cached, x-no-cache, foo")]), [false; 3]);
+        assert_eq!(flags(&[("pragma", "no-cache")]), [true, false, false]);
+        assert_eq!(flags(&[("pragma", "no-store, x=no-cache")]), [false; 3]);
+        assert_eq!(flags(&[("pragma", "no-cache"), ("cache-control", "max-age=9")]), [false; 3]);
+    }
+}
