@@ -7,6 +7,7 @@
 
 mod answer;
 mod ask;
+mod front;
 mod gate;
 mod page;
 mod site;
@@ -14,7 +15,8 @@ mod story;
 
 pub use answer::{Answer, get, head, request, send};
 pub use ask::{User, ask, call, echo, exchange, get_with, serve, site};
+pub use front::{confirmed, pending};
 pub use gate::{Gate, within};
-pub use page::{HTML, Page, html};
+pub use page::{HTML, Page, fails, html};
 pub use site::{POSITIONS, Position, Site, place};
 pub use story::{Story, begun, lasting, prompt, until};

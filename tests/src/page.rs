@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use edge_isr_axum::{IsrContext, Tag};
+use http::StatusCode;
 
 use crate::gate::Gate;
 
@@ -17,6 +18,12 @@ pub const HTML: &str = "text/html; charset=utf-8";
 #[must_use]
 pub fn html(text: impl Into<String>) -> Response {
     ([("content-type", HTML)], text.into()).into_response()
+}
+
+/// An answer that is a failure, whatever the version.
+#[must_use]
+pub fn fails(_: u64) -> Response {
+    (StatusCode::INTERNAL_SERVER_ERROR, "broken").into_response()
 }
 
 type Answers = Arc<dyn Fn(u64) -> Response + Send + Sync>;

@@ -64,6 +64,13 @@ impl Story {
         get(&self.site, path).await
     }
 
+    /// Whether a page stands there with this text, rendered by nobody's visit.
+    pub async fn is_fresh(&self, path: &str, text: &str) -> bool {
+        let before = self.page.renders();
+        let answer = self.get(path).await;
+        answer.is_fresh_hit() && answer.text() == text && self.page.renders() == before
+    }
+
     /// Stores so many pages, from `/pages/0` on, that carry the tag `list`.
     pub async fn list(&self, pages: u64) {
         self.page.tags([Tag::named("list")]);

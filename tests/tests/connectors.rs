@@ -7,27 +7,12 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use edge_isr_axum::prelude::*;
-use edge_isr_axum::{
-    Builder, Connector, Limits, Mode, Purge, PurgeLimits, PurgeState, Reason, Result, Stage,
-};
+use edge_isr_axum::{Connector, Limits, Mode, Purge, PurgeLimits, PurgeState, Reason, Result, Stage};
 use edge_isr_core::testing::RecordingConnector;
 use edge_isr_stories::*;
 use tokio::time::Instant;
 
 const S: Duration = Duration::from_secs(1);
-
-fn confirmed() -> Vec<(&'static str, PurgeState)> {
-    vec![("recording", PurgeState::Confirmed)]
-}
-
-fn pending() -> Vec<(&'static str, PurgeState)> {
-    vec![("recording", PurgeState::Pending)]
-}
-
-fn with(recording: &RecordingConnector, settings: impl FnOnce(Builder) -> Builder) -> Story {
-    let recording = recording.clone();
-    Story::with(Position::Inside, lasting(), |builder| settings(builder.connector(recording)))
-}
 
 /// A cache in front that, told to forget, asks for the page again at once.
 #[derive(Debug, Clone, Default)]
@@ -75,7 +60,7 @@ impl Connector for Hanging {
 #[tokio::test]
 async fn p22_a_soft_purge_follows_the_new_page() {
     let recording = RecordingConnector::default();
-    let story = with(&recording, |builder| builder);
+    let story = Story::behind(&recording, |builder| builder);
     let _worker = story.worker().await;
     story.get("/pages/1").await;
     story.page.gated(true);
@@ -95,7 +80,7 @@ async fn p22_a_soft_purge_follows_the_new_page() {
 #[tokio::test(start_paused = true)]
 async fn p22_a_hard_purge_comes_at_once_and_again_after_what_was_in_flight_has_settled() {
     let recording = RecordingConnector::default();
-    let story = with(&recording, |builder| builder);
+    let story = Story::behind(&recording, |builder| builder);
     let _worker = story.worker().await;
     story.get("/pages/1").await;
     let since = Instant::now();
@@ -133,7 +118,7 @@ async fn p10_p22_a_cache_that_asks_right_after_its_purge_gets_the_new_page() {
 #[tokio::test]
 async fn p22_without_a_worker_purges_are_sent_at_once_and_the_operator_is_told() {
     let recording = RecordingConnector::default();
-    let story = with(&recording, |builder| builder);
+    let story = Story::behind(&recording, |builder| builder);
     story.get("/pages/1").await;
     let soft = story.invalidate(1, Mode::Soft).await;
     assert_eq!((recording.seen().len(), soft.purges()), (1, confirmed()));
@@ -152,7 +137,7 @@ async fn p22_without_a_worker_purges_are_sent_at_once_and_the_operator_is_told()
 #[tokio::test(start_paused = true)]
 async fn p07_p22_what_was_not_confirmed_is_in_the_receipt_and_counted() {
     let recording = RecordingConnector::default();
-    let story = with(&recording, |builder| builder);
+    let story = Story::behind(&recording, |builder| builder);
     let _worker = story.worker().await;
     story.get("/pages/1").await;
     recording.set_failing(true);
@@ -184,7 +169,7 @@ async fn p07_p22_what_was_not_confirmed_is_in_the_receipt_and_counted() {
 #[tokio::test(start_paused = true)]
 async fn p07_p22_a_connector_that_never_answers_holds_nobody_up() {
     let recording = RecordingConnector::default();
-    let story = with(&recording, |builder| builder.connector(Hanging));
+    let story = Story::behind(&recording, |builder| builder.connector(Hanging));
     let _worker = story.worker().await;
     story.get("/pages/1").await;
     story.page.commit(2);
@@ -214,7 +199,7 @@ async fn p07_an_invalidation_that_is_dropped_while_it_purges_has_marked() {
 #[tokio::test]
 async fn p07_an_invalidation_that_was_never_polled_has_done_nothing() {
     let recording = RecordingConnector::default();
-    let story = with(&recording, |builder| builder);
+    let story = Story::behind(&recording, |builder| builder);
     story.get("/pages/1").await;
     drop(story.isr.graph().expire_by_tags([tag("page", 1)]));
     assert!(story.get("/pages/1").await.is_fresh_hit() && recording.seen().is_empty());
@@ -224,7 +209,7 @@ async fn p07_an_invalidation_that_was_never_polled_has_done_nothing() {
 async fn p22_a_connector_never_gets_more_than_its_limits_in_one_call() {
     let recording =
         RecordingConnector::with_limits(PurgeLimits { tags: 2, urls: 3, ..PurgeLimits::default() });
-    let story = with(&recording, |builder| builder);
+    let story = Story::behind(&recording, |builder| builder);
     for id in 0..7 {
         story.get(&format!("/pages/{id}")).await;
     }
@@ -250,7 +235,7 @@ async fn p22_a_plan_says_what_is_then_done_and_does_nothing() {
         RecordingConnector::with_limits(PurgeLimits { tags: 0, ..limits }),
     );
     let none = RecordingConnector::with_limits(PurgeLimits { tags: 0, urls: 0, ..limits });
-    let story = with(&tags, |builder| builder.connector(urls.clone()).connector(none.clone()));
+    let story = Story::behind(&tags, |builder| builder.connector(urls.clone()).connector(none.clone()));
     story.list(7).await;
     let graph = story.isr.graph();
     let told = [Tag::named("list"), tag("page", 1), tag("nobody", 1)];
@@ -290,7 +275,7 @@ async fn p22_a_plan_tells_pages_from_variants_and_says_when_it_does_not_know_all
 #[tokio::test(start_paused = true)]
 async fn p22_a_plan_counts_both_purges_of_a_hard_invalidation() {
     let recording = RecordingConnector::with_limits(PurgeLimits { tags: 2, ..PurgeLimits::default() });
-    let story = with(&recording, |builder| builder);
+    let story = Story::behind(&recording, |builder| builder);
     let tags: Vec<Tag> = (0..5).map(|id| tag("page", id)).collect();
     let graph = story.isr.graph();
     let plan = graph.plan(tags.clone(), Mode::Hard).await.unwrap();
@@ -304,7 +289,7 @@ async fn p22_a_cache_that_knows_no_tags_gets_urls_and_everything_where_the_list_
     for rows in [100, 4] {
         let recording =
             RecordingConnector::with_limits(PurgeLimits { tags: 0, urls: 3, ..PurgeLimits::default() });
-        let story = with(&recording, |builder| {
+        let story = Story::behind(&recording, |builder| {
             let mut limits = prompt();
             limits.index_rows = rows;
             builder.limits(limits)
@@ -335,7 +320,7 @@ async fn p22_what_can_be_said_neither_in_tags_nor_in_urls_is_purged_as_a_whole()
         [(PurgeLimits { tags: 0, urls: 0, ..PurgeLimits::default() }, true), (PurgeLimits::default(), false)]
     {
         let recording = RecordingConnector::with_limits(limits);
-        let story = with(&recording, |builder| builder);
+        let story = Story::behind(&recording, |builder| builder);
         story.get("/pages/1").await;
         if by_tag {
             story.invalidate(1, Mode::Hard).await;
@@ -349,7 +334,7 @@ async fn p22_what_can_be_said_neither_in_tags_nor_in_urls_is_purged_as_a_whole()
 #[tokio::test]
 async fn p06_p22_of_a_burst_every_tag_is_purged_after_the_last_render() {
     let recording = RecordingConnector::default();
-    let story = with(&recording, |builder| builder);
+    let story = Story::behind(&recording, |builder| builder);
     let _worker = story.worker().await;
     for id in 0..10 {
         story.get(&format!("/pages/{id}")).await;
@@ -374,7 +359,7 @@ async fn p06_p22_of_a_burst_every_tag_is_purged_after_the_last_render() {
 #[tokio::test(start_paused = true)]
 async fn p21_p22_at_shutdown_what_landed_is_purged_before_the_worker_returns() {
     let recording = RecordingConnector::default();
-    let story = with(&recording, |builder| builder);
+    let story = Story::behind(&recording, |builder| builder);
     let worker = story.worker().await;
     story.get("/pages/1").await;
     story.page.gated(true);
@@ -394,7 +379,7 @@ async fn p22_a_url_whose_page_lost_the_tag_in_its_new_render_is_purged_too() {
     for mode in [Mode::Soft, Mode::Hard] {
         let recording =
             RecordingConnector::with_limits(PurgeLimits { tags: 0, urls: 100, ..PurgeLimits::default() });
-        let story = with(&recording, |builder| builder);
+        let story = Story::behind(&recording, |builder| builder);
         let _worker = story.worker().await;
         story.page.tags([Tag::named("list")]);
         story.get("/pages/1").await;
@@ -416,7 +401,7 @@ async fn p22_a_url_whose_page_lost_the_tag_in_its_new_render_is_purged_too() {
 async fn p22_a_url_whose_page_a_visitor_had_rendered_without_the_tag_before_quiet_is_purged_too() {
     let recording =
         RecordingConnector::with_limits(PurgeLimits { tags: 0, urls: 100, ..PurgeLimits::default() });
-    let story = with(&recording, |builder| builder.limits(Limits::default()));
+    let story = Story::behind(&recording, |builder| builder.limits(Limits::default()));
     let _worker = story.worker().await;
     story.page.tags([tag("list", 1)]);
     story.get("/pages/1").await;
@@ -440,7 +425,7 @@ async fn p22_a_url_whose_page_a_visitor_had_rendered_without_the_tag_before_quie
 async fn p15_p22_of_more_urls_than_are_kept_everything_is_purged() {
     let recording =
         RecordingConnector::with_limits(PurgeLimits { tags: 0, urls: 100, ..PurgeLimits::default() });
-    let story = with(&recording, |builder| builder);
+    let story = Story::behind(&recording, |builder| builder);
     story.list(10_001).await;
     let _worker = story.worker().await;
     story.page.tags([]);
@@ -453,7 +438,7 @@ async fn p15_p22_of_more_urls_than_are_kept_everything_is_purged() {
 async fn p06_p22_invalidations_of_the_same_that_wait_are_purged_together_and_every_receipt_is_settled() {
     for mode in [Mode::Soft, Mode::Hard] {
         let recording = RecordingConnector::default();
-        let story = with(&recording, |builder| builder);
+        let story = Story::behind(&recording, |builder| builder);
         let _worker = story.worker().await;
         story.get("/pages/1").await;
         story.page.gated(true);
@@ -474,7 +459,7 @@ async fn p06_p22_invalidations_of_the_same_that_wait_are_purged_together_and_eve
 #[tokio::test]
 async fn p15_p22_only_so_many_invalidations_are_under_way_at_once() {
     let recording = RecordingConnector::default();
-    let story = with(&recording, |builder| {
+    let story = Story::behind(&recording, |builder| {
         let mut limits = prompt();
         limits.tags_per_page = 400;
         builder.limits(limits)
@@ -549,7 +534,7 @@ async fn p22_a_first_purge_that_ends_last_does_not_hide_what_the_second_said() {
 async fn p15_listing_urls_for_a_purge_leaves_the_thread_to_others() {
     let recording =
         RecordingConnector::with_limits(PurgeLimits { tags: 0, urls: 100, ..PurgeLimits::default() });
-    let story = with(&recording, |builder| builder);
+    let story = Story::behind(&recording, |builder| builder);
     for id in 0..2_000 {
         story.get(&format!("/pages/{id}")).await;
     }
@@ -566,7 +551,7 @@ async fn p15_listing_urls_for_a_purge_leaves_the_thread_to_others() {
 #[tokio::test(start_paused = true)]
 async fn p22_a_hard_purge_comes_twice_without_a_worker_too() {
     let recording = RecordingConnector::default();
-    let story = with(&recording, |builder| builder);
+    let story = Story::behind(&recording, |builder| builder);
     story.get("/pages/1").await;
     story.invalidate(1, Mode::Hard).await;
     assert_eq!(recording.seen().len(), 1, "at once");

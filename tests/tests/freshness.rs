@@ -388,10 +388,6 @@ async fn p09_without_a_stale_window_a_visitor_after_a_soft_invalidation_never_ge
     }
 }
 
-fn fails(_: u64) -> Response {
-    (StatusCode::INTERNAL_SERVER_ERROR, "broken").into_response()
-}
-
 fn panics(_: u64) -> Response {
     panic!("told to")
 }

@@ -5,25 +5,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use edge_isr_axum::prelude::*;
-use edge_isr_axum::{Builder, Connector, Mode, Purge, PurgeLimits, PurgeState, Result, Stage};
+use edge_isr_axum::{Connector, Mode, Purge, PurgeLimits, PurgeState, Result, Stage};
 use edge_isr_core::testing::RecordingConnector;
 use edge_isr_stories::*;
 use tokio::time::Instant;
 
 const S: Duration = Duration::from_secs(1);
-
-fn confirmed() -> Vec<(&'static str, PurgeState)> {
-    vec![("recording", PurgeState::Confirmed)]
-}
-
-fn pending() -> Vec<(&'static str, PurgeState)> {
-    vec![("recording", PurgeState::Pending)]
-}
-
-fn with(recording: &RecordingConnector, settings: impl FnOnce(Builder) -> Builder) -> Story {
-    let recording = recording.clone();
-    Story::with(Position::Inside, lasting(), |builder| settings(builder.connector(recording)))
-}
 
 /// One that takes a while to confirm.
 #[derive(Debug, Clone)]
@@ -48,7 +35,7 @@ impl Connector for Slow {
 #[tokio::test(start_paused = true)]
 async fn p21_p22_at_shutdown_what_waits_for_no_render_in_the_air_is_purged_at_once() {
     let recording = RecordingConnector::default();
-    let story = with(&recording, |builder| {
+    let story = Story::behind(&recording, |builder| {
         let mut limits = prompt();
         limits.worker_renders = 1;
         builder.limits(limits)
@@ -107,7 +94,7 @@ async fn p21_p22_at_the_deadline_of_a_shutdown_what_hangs_on_a_render_is_still_p
 async fn p21_p22_a_shutdown_whose_deadline_is_sooner_than_the_second_purge_makes_it_then() {
     for works in [true, false] {
         let recording = RecordingConnector::default();
-        let story = with(&recording, |builder| builder);
+        let story = Story::behind(&recording, |builder| builder);
         let _worker = if works { Some(story.worker().await) } else { None };
         story.get("/pages/1").await;
         let receipt = story.invalidate(1, Mode::Hard).await;
@@ -145,7 +132,7 @@ async fn p29_a_strangers_request_never_purges_more_than_the_page_of_its_url() {
     {
         for rows in [100, 4] {
             let recording = RecordingConnector::with_limits(limits);
-            let story = with(&recording, |builder| {
+            let story = Story::behind(&recording, |builder| {
                 let mut limits = prompt();
                 limits.index_rows = rows;
                 builder.limits(limits)
@@ -180,7 +167,7 @@ async fn p29_a_strangers_request_never_purges_more_than_the_page_of_its_url() {
 #[tokio::test(start_paused = true)]
 async fn p22_p29_a_page_that_has_other_tags_by_then_is_purged_by_those_it_had_when_the_request_came() {
     let recording = RecordingConnector::with_limits(TAGS);
-    let story = with(&recording, |builder| builder);
+    let story = Story::behind(&recording, |builder| builder);
     let _worker = story.worker().await;
     story.get("/pages/1").await;
     // Rendered anew it has one that no other page has either, and that caches in front never heard of.
@@ -194,7 +181,7 @@ async fn p22_p29_a_page_that_has_other_tags_by_then_is_purged_by_those_it_had_wh
 #[tokio::test(start_paused = true)]
 async fn p29_strangers_requests_for_any_number_of_urls_do_not_become_one_of_everything() {
     let recording = RecordingConnector::with_limits(TAGS);
-    let story = with(&recording, |builder| builder);
+    let story = Story::behind(&recording, |builder| builder);
     story.get("/pages/1").await;
     let _worker = story.worker().await;
     for n in 0..5_000 {
@@ -209,7 +196,7 @@ async fn p29_strangers_requests_for_any_number_of_urls_do_not_become_one_of_ever
 async fn p22_what_the_application_invalidates_by_url_is_widened_for_caches_that_know_no_urls() {
     for limits in [TAGS, NEITHER] {
         let recording = RecordingConnector::with_limits(limits);
-        let story = with(&recording, |builder| builder);
+        let story = Story::behind(&recording, |builder| builder);
         story.get("/pages/1").await;
         let graph = story.isr.graph();
         let nothing = graph.by_url("/nobody", Mode::Soft).await.unwrap();
@@ -234,7 +221,7 @@ async fn p22_a_page_that_lost_its_tag_before_the_invalidation_is_purged_by_its_u
     for works in [false, true] {
         let (recording, knows_tags) = (RecordingConnector::with_limits(URLS), RecordingConnector::default());
         let told = knows_tags.clone();
-        let story = with(&recording, |builder| builder.connector(told));
+        let story = Story::behind(&recording, |builder| builder.connector(told));
         let _worker = if works { Some(story.worker().await) } else { None };
         story.list(2).await;
         // The post is taken off the list, the page grows old, a visitor comes; only then the application says so.
@@ -254,7 +241,7 @@ async fn p22_a_page_that_lost_its_tag_before_the_invalidation_is_purged_by_its_u
 #[tokio::test(start_paused = true)]
 async fn p22_a_page_that_lost_its_tag_is_purged_though_a_killed_worker_left_its_run() {
     let recording = RecordingConnector::with_limits(URLS);
-    let story = with(&recording, |builder| builder);
+    let story = Story::behind(&recording, |builder| builder);
     let worker = story.worker().await;
     story.list(2).await;
     story.page.gated(true);
@@ -277,7 +264,7 @@ async fn p22_a_page_that_lost_its_tag_is_purged_though_a_killed_worker_left_its_
 #[tokio::test(start_paused = true)]
 async fn p22_the_second_purge_says_what_the_first_said_where_no_worker_runs() {
     let recording = RecordingConnector::with_limits(URLS);
-    let story = with(&recording, |builder| builder);
+    let story = Story::behind(&recording, |builder| builder);
     story.list(1).await;
     story.page.tags([]);
     story.isr.graph().expire_by_tags([Tag::named("list")]).await.unwrap();

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::response::{IntoResponse, Response};
 use axum::routing;
 use edge_isr_axum::prelude::*;
 use edge_isr_axum::{Mode, Reason};
@@ -12,21 +11,9 @@ use edge_isr_core::queue::MemoryQueue;
 use edge_isr_core::testing::{Faults, Faulty, ManualClock};
 use edge_isr_stories::*;
 use futures_util::FutureExt;
-use http::StatusCode;
 
 const MODES: [Mode; 2] = [Mode::Soft, Mode::Hard];
 const S: Duration = Duration::from_secs(1);
-
-fn fails(_: u64) -> Response {
-    (StatusCode::INTERNAL_SERVER_ERROR, "broken").into_response()
-}
-
-/// Whether the page stands there, rendered by nobody's visit.
-async fn is_fresh(story: &Story, path: &str, text: &str) -> bool {
-    let before = story.page.renders();
-    let answer = story.get(path).await;
-    answer.is_fresh_hit() && answer.text() == text && story.page.renders() == before
-}
 
 #[tokio::test]
 async fn p06_the_last_of_a_burst_leads_to_a_render_at_or_after_it() {
@@ -44,7 +31,7 @@ async fn p06_the_last_of_a_burst_leads_to_a_render_at_or_after_it() {
                     }
                 }
                 within(story.isr.idle()).await;
-                assert!(is_fresh(&story, "/pages/1", "v101").await, "{position:?} {mode:?} {pauses}");
+                assert!(story.is_fresh("/pages/1", "v101").await, "{position:?} {mode:?} {pauses}");
                 let renders = story.page.renders();
                 assert!((2..=101).contains(&renders), "{renders}");
                 assert!(pauses || renders < 10, "{position:?} {mode:?}: {renders} renders were not merged");
@@ -70,7 +57,7 @@ async fn p06_an_invalidation_that_comes_while_its_page_is_rendered_leads_to_anot
             story.page.gate().arrival().await;
             story.page.gate().open(1);
             within(story.isr.idle()).await;
-            assert!(is_fresh(&story, "/pages/1", "v3").await, "{position:?} {mode:?}");
+            assert!(story.is_fresh("/pages/1", "v3").await, "{position:?} {mode:?}");
             assert_eq!(story.page.renders(), 3);
         }
     }
@@ -97,7 +84,7 @@ async fn p06_by_path_host_route_and_everything_the_worker_finds_the_pages() {
         within(story.isr.idle()).await;
         assert_eq!(story.page.renders() as u64, 300 * n, "{n}");
         for id in 0..300 {
-            assert!(is_fresh(&story, &format!("/pages/{id}"), &format!("v{n}")).await, "{n} {id}");
+            assert!(story.is_fresh(&format!("/pages/{id}"), &format!("v{n}")).await, "{n} {id}");
         }
     }
 }
@@ -118,7 +105,7 @@ async fn p06_more_invalidations_than_wait_for_a_worker_lose_no_page() {
         }
         within(story.isr.idle()).await;
         for id in ids() {
-            assert!(is_fresh(&story, &format!("/pages/{id}"), "v2").await, "{distinct} {id}");
+            assert!(story.is_fresh(&format!("/pages/{id}"), "v2").await, "{distinct} {id}");
         }
         assert_eq!(story.page.renders(), 100, "{distinct}: each once");
     }
@@ -172,7 +159,7 @@ async fn p06_a_page_that_is_gone_is_left_to_its_next_visitor() {
     within(story.isr.idle()).await;
     assert_eq!(story.page.renders(), 2);
     story.get("/pages/1").await;
-    assert!(is_fresh(&story, "/pages/1", "v1").await);
+    assert!(story.is_fresh("/pages/1", "v1").await);
 }
 
 #[test]
@@ -224,7 +211,7 @@ async fn p11_a_worker_and_visitors_share_one_render() {
         }
         story.page.gate().open(1);
         within(story.isr.idle()).await;
-        assert!(is_fresh(&story, "/pages/1", "v2").await, "{position:?}");
+        assert!(story.is_fresh("/pages/1", "v2").await, "{position:?}");
         assert_eq!(story.page.renders(), 2, "{position:?}");
     }
 }
@@ -365,7 +352,7 @@ async fn p06_p15_pages_for_which_the_queue_has_no_room_wait_for_it_and_none_is_l
     assert_eq!(story.page.renders(), 60);
     assert!(story.isr.stats().count(Reason::QueueFull) > 0);
     for id in 0..30 {
-        assert!(is_fresh(&story, &format!("/pages/{id}"), "v2").await, "{id}");
+        assert!(story.is_fresh(&format!("/pages/{id}"), "v2").await, "{id}");
     }
 }
 
@@ -379,7 +366,7 @@ async fn p06_without_a_worker_the_next_visitor_starts_the_render_and_idle_does_n
     assert_eq!(story.page.renders(), 1);
     assert_eq!(story.get("/pages/1").await.detail(), "invalidated");
     story.isr.idle().await;
-    assert!(is_fresh(&story, "/pages/1", "v2").await);
+    assert!(story.is_fresh("/pages/1", "v2").await);
 }
 
 #[tokio::test]
@@ -402,7 +389,7 @@ async fn p21_a_worker_that_is_dropped_leaves_nothing_that_idle_would_wait_for() 
     story.invalidate(19, Mode::Soft).await;
     story.get("/pages/19").await;
     story.isr.idle().await;
-    assert!(is_fresh(&story, "/pages/19", "v2").await);
+    assert!(story.is_fresh("/pages/19", "v2").await);
 }
 
 #[tokio::test(start_paused = true)]
@@ -455,7 +442,7 @@ async fn p02_p06_jobs_do_not_depend_on_the_time_of_day() {
             story.invalidate(1, Mode::Soft).await;
             story.clock.set_wall(std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
             within(story.isr.idle()).await;
-            assert!(is_fresh(&story, "/pages/1", &format!("v{version}")).await);
+            assert!(story.is_fresh("/pages/1", &format!("v{version}")).await);
         }
     }
 }
@@ -475,7 +462,7 @@ async fn p06_two_workers_share_the_jobs() {
     }
     within(story.isr.idle()).await;
     for id in 0..100 {
-        assert!(is_fresh(&story, &format!("/pages/{id}"), "v5").await, "{id}");
+        assert!(story.is_fresh(&format!("/pages/{id}"), "v5").await, "{id}");
     }
 }
 
@@ -508,7 +495,7 @@ async fn p20_p06_workers_that_are_killed_at_random_leave_every_page_fresh_and_no
     }
     assert!(killed >= 20, "{killed}");
     for id in 0..PAGES {
-        assert!(is_fresh(&story, &format!("/pages/{id}"), "v2").await, "{id}");
+        assert!(story.is_fresh(&format!("/pages/{id}"), "v2").await, "{id}");
     }
     let renders = story.page.renders() as u64 - PAGES;
     assert!((PAGES..=2 * PAGES).contains(&renders), "{renders}");
