@@ -84,13 +84,7 @@ impl Isr {
         let (shares, tried) = self.shares(&telling);
         tokio::spawn(async move {
             let _busy = busy;
-            let saying = async {
-                isr.say(&telling, shares).await;
-            };
-            tokio::select! {
-                () = saying => {}
-                () = isr.silenced() => {}
-            }
+            isr.until_silenced(isr.say(&telling, shares)).await;
         });
         async move {
             let all_tried = async {
@@ -132,10 +126,7 @@ impl Isr {
                 let _ = settled().await;
                 isr.say(&telling, shares).await;
             };
-            tokio::select! {
-                () = saying => {}
-                () = isr.silenced() => {}
-            }
+            isr.until_silenced(saying).await;
         });
     }
 
@@ -146,11 +137,14 @@ impl Isr {
         (0..self.0.outboxes.len()).map(begun).unzip()
     }
 
-    /// Resolves when nobody is told any more: a while after the deadline of a shutdown.
-    async fn silenced(&self) {
+    /// Has it said, unless nobody is told any more: a while after the deadline of a shutdown.
+    async fn until_silenced(&self, saying: impl Future<Output = ()>) {
         let mut silenced = self.0.silenced.subscribe();
-        // The sender lives as long as `self`.
-        let _ = silenced.wait_for(|silenced| *silenced).await;
+        tokio::select! {
+            () = saying => {}
+            // The sender lives as long as `self`.
+            _ = silenced.wait_for(|silenced| *silenced) => {}
+        }
     }
 
     /// Puts a telling into the outboxes: first into those for which no URLs have to be listed.

@@ -58,7 +58,8 @@ impl Settling {
 }
 
 /// The one of everything, while it may be joined. Where its task ends before it is told, those who come next begin
-/// another.
+/// another. The receipts of those who had joined it stay as they were, with what the first purge left in them: no second
+/// one is told for them, and none is reported.
 #[derive(Debug)]
 pub(super) struct Opened(Option<Isr>);
 

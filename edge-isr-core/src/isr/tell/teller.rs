@@ -38,10 +38,7 @@ impl Isr {
         let (isr, busy) = (self.clone(), self.0.busy.begin());
         tokio::spawn(async move {
             let _busy = busy;
-            tokio::select! {
-                () = teller.run() => {}
-                () = isr.silenced() => {}
-            }
+            isr.until_silenced(teller.run()).await;
             // Before the guard: whoever waits for quiet finds every ticket settled.
             drop(teller);
         });
