@@ -160,6 +160,9 @@ async fn p29_a_strangers_request_never_purges_more_than_the_page_of_its_url() {
                 let own = Purge { tags: vec![tag("page", 6)], ..Purge::default() };
                 assert_eq!(seen, [own], "of its tags the one that no other page has: {case}");
             }
+            // One that knows no URLs may have another page of this one, which is in no list.
+            let is_whole = limits == URLS || rows == 100;
+            assert_eq!(state == PurgeState::Confirmed, is_whole, "{case}: {state:?}");
         }
     }
 }
@@ -176,6 +179,43 @@ async fn p22_p29_a_page_that_has_other_tags_by_then_is_purged_by_those_it_had_wh
     let said: BTreeSet<Tag> = recording.seen().into_iter().flat_map(|purge| purge.tags).collect();
     assert!(said.contains(&tag("page", 1)), "{said:?}");
     assert!(recording.seen().iter().all(|purge| !purge.everything));
+}
+
+#[tokio::test(start_paused = true)]
+async fn p22_p29_a_cache_that_knows_tags_alone_confirms_beside_one_that_knows_urls_alone() {
+    let (by_url, by_tag) = (RecordingConnector::with_limits(URLS), RecordingConnector::with_limits(TAGS));
+    let told = by_tag.clone();
+    let story = Story::behind(&by_url, |builder| builder.connector(told));
+    let _worker = story.worker().await;
+    story.get("/pages/1").await;
+    requested(&story, "/pages/1").await;
+    assert_eq!(by_url.seen(), [urls(["http://www.example.com/pages/1"])]);
+    assert_eq!(by_tag.seen(), [Purge { tags: vec![tag("page", 1)], ..Purge::default() }]);
+    let both = [confirmed(), confirmed()].concat();
+    assert_eq!(story.isr.graph().receipts(1)[0].purges(), both, "the URL that one is told says nothing more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn p22_p29_with_a_worker_a_request_for_nobodys_page_does_not_wait_for_caches_in_front() {
+    let recording = RecordingConnector::with_limits(URLS);
+    let slow = Slow(recording.clone(), 2 * S);
+    let story = Story::with(Position::Inside, lasting(), |builder| {
+        let mut limits = prompt();
+        limits.index_rows = 4;
+        builder.limits(limits).connector(slow)
+    });
+    story.list(7).await;
+    for (works, waited) in [(false, 2 * S), (true, Duration::ZERO)] {
+        let worker = if works { Some(story.worker().await) } else { None };
+        let since = Instant::now();
+        story.isr.invalidate_urls("www.example.com", &["/login"], Mode::Soft).await.unwrap();
+        assert_eq!(since.elapsed(), waited, "with a worker: {works}");
+        within(story.isr.idle()).await;
+        let all = recording.seen();
+        assert!(all.iter().flat_map(|purge| &purge.urls).all(|url| url.ends_with("/login")), "{all:?}");
+        assert_eq!(all.len(), 1 + usize::from(works), "it is told all the same");
+        drop(worker);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -47,14 +47,18 @@ impl Isr {
                 }
             }
         }
-        let Asked { urls, named } = listed.asked.clone().unwrap_or_default();
-        let is_unsaid = |url: &String| !calls::fits(limits, &Item::Url(url.clone()));
-        let urls = listed.known(tags).cloned().chain(urls.into_iter().filter(|_| !is_known));
-        let (long, urls): (Vec<String>, Vec<String>) = urls.partition(is_unsaid);
+        let Asked { urls: asked, named } = listed.asked.clone().unwrap_or_default();
         let named: BTreeSet<Item> = named.into_iter().filter(|item| calls::fits(limits, item)).collect();
+        let is_said = |url: &Item| calls::fits(limits, url);
+        let (known, lost): (Vec<Item>, Vec<Item>) =
+            listed.known(tags).cloned().map(Item::Url).partition(is_said);
         // A page that is listed no more was named when it was.
-        is_whole &= long.is_empty() || limits.urls == 0 && !(named.is_empty() && items.is_empty());
-        items.extend(urls.into_iter().map(Item::Url).chain(named));
+        is_whole &= lost.is_empty() || !named.is_empty();
+        // Where not every page is known, one that nobody could name may be of any URL that was asked for.
+        let asked = asked.into_iter().map(Item::Url).filter(|_| !is_known);
+        let (asked, unsaid): (Vec<Item>, Vec<Item>) = asked.partition(is_said);
+        is_whole &= unsaid.is_empty();
+        items.extend(known.into_iter().chain(asked).chain(named));
         (items, is_whole)
     }
 

@@ -10,7 +10,7 @@ use super::calls::Item;
 use super::outbox::{MOST_ITEMS, MOST_SHARES, Outbox};
 use super::settling::{MOST as MOST_SETTLING, Opened, Place};
 use super::ticket::Share;
-use super::{Listed, Telling};
+use super::{Asked, Listed, Telling};
 use crate::clock::{Clock, Moment};
 use crate::connector::{Connector, Purge, PurgeLimits};
 use crate::error::Result;
@@ -376,6 +376,19 @@ async fn p15_p22_receipts_that_are_kept_take_no_more_room_than_the_bound_and_eac
     assert!(watched.iter().all(|watched| watched.now().purges[0].1 == PurgeState::Pending));
     entries.into_values().flat_map(|entry| entry.shares).for_each(Share::confirm);
     assert!(watched.iter().all(|watched| watched.now().purges[0].1 == PurgeState::Confirmed));
+}
+
+#[tokio::test]
+async fn p22_p29_a_page_that_is_listed_no_more_is_said_only_if_it_was_named_when_it_was() {
+    let isr = engine([RecordingConnector::default()]);
+    let limits = PurgeLimits { tags: 9, urls: 0, bytes: 99, rate: None };
+    let (own, url) = ([tag("u", 1)], "http://h/".to_owned());
+    for (named, is_whole) in [(vec![], false), (vec![Item::Tag(tag("t", 1))], true)] {
+        let named: std::collections::BTreeSet<Item> = named.into_iter().collect();
+        let mut listed = Listed::by_request(Asked { urls: [url.clone()].into(), named: named.clone() });
+        listed.add_lost(&own[0], &url);
+        assert_eq!(isr.narrow_items(&limits, &own, &listed).await, (named, is_whole));
+    }
 }
 
 #[tokio::test(start_paused = true)]
