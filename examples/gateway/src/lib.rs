@@ -6,8 +6,12 @@
 //! | `front` | the way in: connections of clients, and what is refused before a cache sees it |
 //! | `proxy` | the way to the origin |
 //! | `admin` | the listener for those who run it |
+//! | [`Gateway`] | all of it, put together |
 
 pub mod admin;
 pub mod config;
 pub mod front;
+mod gateway;
 pub mod proxy;
+
+pub use gateway::{Gateway, StartError};

@@ -1,1 +1,100 @@
 //! The way in: connections of clients, and what is refused before a cache sees it.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `connection`, `house` | one connection; all of them, and how they end |
+//! | `wire`, `framing` | bytes below hyper: time-outs, interim answers, shapes of requests that smuggle |
+//! | `door`, `upload`, `refusal` | one request: checked, bounded, answered |
+//! | `line` | what they tell each other |
+
+mod connection;
+mod door;
+mod framing;
+mod house;
+mod line;
+mod refusal;
+mod upload;
+mod wire;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use edge_isr_core::BoxError;
+use edge_isr_tower::IsrRequestBody;
+use http::{Request, Response};
+use http_body::Body;
+use tokio::net::TcpListener;
+use tower_service::Service;
+
+use self::connection::Shared;
+pub use self::line::Visitor;
+pub(crate) use self::refusal::made;
+pub use self::upload::{Upload, UploadError};
+use self::wire::Patience;
+
+/// How long to wait when the system has no more sockets to give.
+const NO_SOCKETS: Duration = Duration::from_millis(50);
+
+/// What clients may do.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The most bytes of a request's head; above it 431.
+    pub head_bytes: usize,
+    /// The most bytes of a request's body, above it 413; zero: no bound.
+    pub body_bytes: u64,
+    /// How long a request's head may take; then 408.
+    pub head_timeout: Duration,
+    /// How long a client may do nothing: between requests, or in the middle of one.
+    pub idle_timeout: Duration,
+    /// How long requests in flight may take once the gateway was told to stop.
+    pub drain: Duration,
+}
+
+impl Settings {
+    const fn patience(&self) -> Patience {
+        Patience { head: self.head_timeout, idle: self.idle_timeout }
+    }
+}
+
+/// Serves clients until told to stop, then lets the requests in flight finish, for [`Settings::drain`] at most.
+pub async fn serve<A, B>(listener: TcpListener, app: A, settings: Settings, stop: impl Future<Output = ()>)
+where
+    A: Service<Request<IsrRequestBody<Upload>>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    A::Future: Send + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    let shared = Arc::new(Shared::new(app, settings));
+    let mut stop = pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stop => break,
+        };
+        match accepted {
+            Ok((socket, peer)) => {
+                // Without it an answer waits for the client's acknowledgement of the one before.
+                let _ = socket.set_nodelay(true);
+                tokio::spawn(connection::serve(Arc::clone(&shared), socket, peer));
+            }
+            Err(error) if is_of_one_client(&error) => {}
+            Err(_) => tokio::time::sleep(NO_SOCKETS).await,
+        }
+    }
+    drop(listener);
+    shared.house.close(shared.settings.drain).await;
+}
+
+/// Whether an error says that a client left before it was let in.
+fn is_of_one_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}

@@ -1,0 +1,113 @@
+//! One connection, from its first byte to its last.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::Bytes;
+use edge_isr_core::BoxError;
+use edge_isr_tower::IsrRequestBody;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::rt::Write;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::TokioExecutor;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tower_service::Service;
+
+use super::Settings;
+use super::door::Door;
+use super::house::House;
+use super::line::Line;
+use super::upload::Upload;
+use super::wire::{Protocol, Wire};
+
+/// What hyper's read buffer holds at least.
+const MIN_BUFFER_BYTES: usize = 8 << 10;
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Shared<A> {
+    pub(super) app: A,
+    pub(super) settings: Settings,
+    pub(super) house: Arc<House>,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+}
+
+impl<A> Shared<A> {
+    pub(super) fn new(app: A, settings: Settings) -> Self {
+        let mut http1 = http1::Builder::new();
+        // The wire has one timer for everything.
+        http1.header_read_timeout(None).max_header_size(settings.head_bytes);
+        http1.max_buf_size(settings.head_bytes.saturating_mul(2).max(MIN_BUFFER_BYTES * 32));
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2.max_header_list_size(u32::try_from(settings.head_bytes).unwrap_or(u32::MAX));
+        Self { app, settings, house: Arc::default(), http1, http2 }
+    }
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn serve<A, B, T>(shared: Arc<Shared<A>>, io: T, peer: SocketAddr)
+where
+    A: Service<Request<IsrRequestBody<Upload>>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    A::Future: Send + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let line = Arc::new(Line::new(peer));
+    let _guest = shared.house.enter(&line);
+    let mut wire = Wire::new(io, Arc::clone(&line), shared.settings.patience());
+    let head_bytes = shared.settings.head_bytes;
+    let said = poll_fn(|cx| {
+        line.register(cx.waker());
+        if shared.house.is_closing() {
+            return Poll::Ready(Ok(None));
+        }
+        wire.poll_protocol(cx, head_bytes)
+    });
+    let Ok(Some(protocol)) = said.await else { return };
+    let door = Door::new(shared.app.clone(), line, shared.settings.body_bytes);
+    match protocol {
+        Protocol::Http1 => {
+            let mut connection = shared.http1.serve_connection(wire, door).with_upgrades();
+            hold(&shared.house, Pin::new(&mut connection), |held| held.graceful_shutdown()).await;
+            // After an error hyper leaves the rest to us.
+            if let Some(parts) = connection.into_parts() {
+                let mut wire = parts.io;
+                let _ = poll_fn(|cx| Pin::new(&mut wire).poll_shutdown(cx)).await;
+            }
+        }
+        Protocol::Http2 => {
+            let connection = pin!(shared.http2.serve_connection(wire, door));
+            hold(&shared.house, connection, |held| held.graceful_shutdown()).await;
+        }
+    }
+}
+
+/// Polls a connection until it ends, and tells it when all are to end.
+async fn hold<C, E>(house: &House, mut connection: Pin<&mut C>, tell: fn(Pin<&mut C>))
+where
+    C: Future<Output = Result<(), E>> + Send,
+{
+    let mut is_told = false;
+    poll_fn(|cx| {
+        if house.is_closing() && !is_told {
+            is_told = true;
+            tell(connection.as_mut());
+        }
+        // What went wrong with a client is the client's business.
+        match connection.as_mut().poll(cx) {
+            Poll::Pending if !house.is_closed() => Poll::Pending,
+            _ => Poll::Ready(()),
+        }
+    })
+    .await;
+}

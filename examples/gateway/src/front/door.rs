@@ -1,0 +1,212 @@
+//! One request of a client: checked, put into one form, and given to the application.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use edge_isr_core::BoxError;
+use edge_isr_tower::IsrRequestBody;
+use http::header::{HOST, HeaderValue};
+use http::uri::{PathAndQuery, Uri};
+use http::{Method, Request, Response, StatusCode, Version};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::line::{InService, Line, Visitor};
+use super::refusal::Refusal;
+use super::upload::Upload;
+
+/// What hyper calls for each request of a connection.
+#[derive(Debug)]
+pub(crate) struct Door<A> {
+    app: A,
+    line: Arc<Line>,
+    body_bytes: u64,
+}
+
+impl<A> Door<A> {
+    pub(crate) const fn new(app: A, line: Arc<Line>, body_bytes: u64) -> Self {
+        Self { app, line, body_bytes }
+    }
+
+    fn admit(&self, request: Request<Incoming>) -> Result<Request<IsrRequestBody<Upload>>, Refusal> {
+        if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+            return Err(Refusal::Method);
+        }
+        let (mut parts, body) = request.into_parts();
+        // What HTTP/2 always and a proxy's client may say: the host is named by the target (RFC 9112 §3.2.2).
+        if parts.uri.authority().is_some() {
+            into_origin_form(&mut parts)?;
+        } else if !is_target(&parts) {
+            return Err(Refusal::Target);
+        }
+        let body = Upload::new(body, self.body_bytes).ok_or(Refusal::BodyTooLarge)?;
+        Ok(Request::from_parts(parts, IsrRequestBody::from(body)))
+    }
+}
+
+/// Whether a target without a host is one. How many hosts the head names was seen to below, but for HTTP/2.
+fn is_target(parts: &http::request::Parts) -> bool {
+    let has_host = parts.version != Version::HTTP_2 || parts.headers.get_all(HOST).iter().count() == 1;
+    let is_path = parts.uri.path().starts_with('/') || parts.method == Method::OPTIONS;
+    has_host && is_path
+}
+
+/// Makes `Host` of a target's authority.
+fn into_origin_form(parts: &mut http::request::Parts) -> Result<(), Refusal> {
+    let is_http = parts.uri.scheme_str().is_some_and(|scheme| matches!(scheme, "http" | "https"));
+    let authority = parts.uri.authority().filter(|_| is_http).ok_or(Refusal::Target)?;
+    let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::Target)?;
+    if parts.version == Version::HTTP_2 && parts.headers.get_all(HOST).iter().any(|other| *other != host) {
+        return Err(Refusal::Target);
+    }
+    parts.headers.insert(HOST, host);
+    let target = parts.uri.path_and_query().cloned();
+    parts.uri = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
+    Ok(())
+}
+
+impl<A, B> hyper::service::Service<Request<Incoming>> for Door<A>
+where
+    A: Service<Request<IsrRequestBody<Upload>>, Response = Response<B>, Error = Infallible> + Clone,
+{
+    type Response = Response<Served<B>>;
+    type Error = Infallible;
+    type Future = Serving<A::Future>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let version = request.version();
+        let mut request = match self.admit(request) {
+            Ok(request) => request,
+            Err(refusal) => {
+                let answer = refusal.answer(version != Version::HTTP_2);
+                return Serving { state: State::Refused { answer: Some(answer) } };
+            }
+        };
+        let visitor = Visitor::new(&self.line, version == Version::HTTP_11);
+        request.extensions_mut().insert(visitor.clone());
+        // The application is the cache's service, which is always ready.
+        let future = self.app.clone().call(request);
+        Serving { state: State::Asked { future, visitor, guard: None } }
+    }
+}
+
+pin_project! {
+    /// The future of [`Door`].
+    pub(crate) struct Serving<F> {
+        #[pin]
+        state: State<F>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<F> {
+        Refused { answer: Option<Response<Bytes>> },
+        Asked { #[pin] future: F, visitor: Visitor, guard: Option<InService> },
+    }
+}
+
+impl<F, B> Future for Serving<F>
+where
+    F: Future<Output = Result<Response<B>, Infallible>>,
+{
+    type Output = Result<Response<Served<B>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            StateProj::Refused { answer } => {
+                let answer = answer.take().expect("polled after it was ready");
+                Poll::Ready(Ok(answer.map(Served::made)))
+            }
+            StateProj::Asked { future, visitor, guard } => {
+                let Poll::Ready(answer) = future.poll(cx) else {
+                    guard.get_or_insert_with(|| InService::begin(visitor));
+                    return Poll::Pending;
+                };
+                let guard = guard.take();
+                if let Some(guard) = &guard {
+                    guard.is_answered();
+                }
+                let answer = answer?;
+                if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    visitor.become_tunnel();
+                }
+                Poll::Ready(Ok(answer.map(|body| Served::new(body, guard))))
+            }
+        }
+    }
+}
+
+pin_project! {
+    /// The body of an answer. While it comes in, its connection waits for nobody else.
+    pub(crate) struct Served<B> {
+        #[pin]
+        kind: Kind<B>,
+        guard: Option<InService>,
+    }
+}
+
+pin_project! {
+    #[project = KindProj]
+    enum Kind<B> {
+        Made { text: Option<Bytes> },
+        App { #[pin] body: B },
+    }
+}
+
+impl<B> Served<B> {
+    const fn made(text: Bytes) -> Self {
+        Self { kind: Kind::Made { text: Some(text) }, guard: None }
+    }
+
+    const fn new(body: B, guard: Option<InService>) -> Self {
+        Self { kind: Kind::App { body }, guard }
+    }
+}
+
+impl<B: Body<Data = Bytes, Error: Into<BoxError>>> Body for Served<B> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    #[inline]
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.project().kind.project() {
+            KindProj::Made { text } => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            KindProj::App { body } => {
+                Poll::Ready(ready!(body.poll_frame(cx)).map(|frame| frame.map_err(Into::into)))
+            }
+        }
+    }
+
+    #[inline]
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Made { text } => text.is_none(),
+            Kind::App { body } => body.is_end_stream(),
+        }
+    }
+
+    #[inline]
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Made { text } => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
+            Kind::App { body } => body.size_hint(),
+        }
+    }
+}
+
+impl<B> fmt::Debug for Served<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Served").field("guard", &self.guard).finish_non_exhaustive()
+    }
+}

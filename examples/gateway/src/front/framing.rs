@@ -1,0 +1,314 @@
+//! Where requests of HTTP/1 begin and end in the bytes of a connection, and those shapes that hyper lets pass or
+//! hides: they are how one request is smuggled inside another.
+//!
+//! hyper parses what it gets in full; this follows it, line by line, and is never stricter than hyper but where
+//! it refuses.
+
+use memchr::memchr;
+
+/// What comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// The first line of a request, empty lines before it included.
+    Start,
+    Fields,
+    Body(u64),
+    ChunkSize,
+    Chunk(u64),
+    /// The line break after a chunk.
+    ChunkEnd,
+    Trailers,
+}
+
+/// What the fields of one head said so far.
+#[derive(Debug, Default)]
+struct Head {
+    /// `GET` or `HEAD`.
+    is_read: bool,
+    /// HTTP/1.0, where a request needs no host.
+    is_old: bool,
+    has_host: bool,
+    is_chunked: bool,
+    length: Option<u64>,
+}
+
+/// What is wrong, and where.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// A head that is refused. It ends at this byte.
+    Head(usize),
+    /// A body whose end can't be known.
+    Body,
+}
+
+/// Follows the requests of one connection.
+#[derive(Debug)]
+pub(crate) struct Framing {
+    part: Part,
+    head: Head,
+    /// The beginning of a line whose end has not come yet.
+    line: Vec<u8>,
+    /// The most bytes of such a line.
+    line_bytes: usize,
+}
+
+impl Framing {
+    pub(crate) const fn new(line_bytes: usize) -> Self {
+        let head = Head { is_read: false, is_old: false, has_host: false, is_chunked: false, length: None };
+        Self { part: Part::Start, head, line: Vec::new(), line_bytes }
+    }
+
+    /// Whether a head has begun and not ended.
+    #[inline]
+    pub(crate) fn is_in_head(&self) -> bool {
+        matches!(self.part, Part::Fields) || self.part == Part::Start && !self.line.is_empty()
+    }
+
+    /// Whether a body has begun and not ended.
+    #[inline]
+    pub(crate) const fn is_in_body(&self) -> bool {
+        !matches!(self.part, Part::Start | Part::Fields)
+    }
+
+    /// Follows the next bytes.
+    pub(crate) fn follow(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        let mut at = 0;
+        while at < bytes.len() {
+            let rest = &bytes[at..];
+            match &mut self.part {
+                Part::Body(left) | Part::Chunk(left) => {
+                    let here = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
+                    *left -= here as u64;
+                    at += here;
+                    self.after_bytes();
+                }
+                Part::Start | Part::Fields | Part::ChunkSize | Part::ChunkEnd | Part::Trailers => {
+                    let Some(end) = memchr(b'\n', rest) else {
+                        return self.keep(rest).map_err(|()| self.fault(bytes.len() - 1));
+                    };
+                    let taken = if self.line.is_empty() {
+                        self.take(&rest[..end])
+                    } else {
+                        self.keep(&rest[..end]).and_then(|()| {
+                            let line = std::mem::take(&mut self.line);
+                            self.take(&line)
+                        })
+                    };
+                    taken.map_err(|()| self.fault(at + end))?;
+                    at += end + 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    const fn fault(&self, at: usize) -> Fault {
+        if self.is_in_body() { Fault::Body } else { Fault::Head(at) }
+    }
+
+    /// Remembers the beginning of a line.
+    fn keep(&mut self, bytes: &[u8]) -> Result<(), ()> {
+        if self.line.len() + bytes.len() > self.line_bytes {
+            return Err(());
+        }
+        self.line.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn after_bytes(&mut self) {
+        self.part = match self.part {
+            Part::Body(0) => Part::Start,
+            Part::Chunk(0) => Part::ChunkEnd,
+            other => other,
+        };
+    }
+
+    /// Takes a line without its `\n`.
+    fn take(&mut self, line: &[u8]) -> Result<(), ()> {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        match self.part {
+            Part::Start if line.is_empty() => {}
+            Part::Start => self.begin(line),
+            Part::Fields if line.is_empty() => self.end_head()?,
+            Part::Fields => self.field(line)?,
+            Part::ChunkSize => {
+                self.part = match chunk_size(line).ok_or(())? {
+                    0 => Part::Trailers,
+                    size => Part::Chunk(size),
+                };
+            }
+            Part::ChunkEnd if line.is_empty() => self.part = Part::ChunkSize,
+            Part::ChunkEnd => return Err(()),
+            Part::Trailers if line.is_empty() => self.part = Part::Start,
+            Part::Trailers | Part::Body(_) | Part::Chunk(_) => {}
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, line: &[u8]) {
+        self.head = Head {
+            is_read: line.starts_with(b"GET ") || line.starts_with(b"HEAD "),
+            is_old: line.ends_with(b"HTTP/1.0"),
+            ..Head::default()
+        };
+        self.part = Part::Fields;
+    }
+
+    #[inline]
+    fn field(&mut self, line: &[u8]) -> Result<(), ()> {
+        let head = &mut self.head;
+        match line[0] {
+            b'h' | b'H' if value_of(line, b"host").is_some() => {
+                // Several hosts: one server reads the first, another the last.
+                (!std::mem::replace(&mut head.has_host, true)).then_some(()).ok_or(())
+            }
+            b'c' | b'C' => match value_of(line, b"content-length") {
+                None => Ok(()),
+                Some(value) => {
+                    let length = number(value).ok_or(())?;
+                    let differs = head.length.replace(length).is_some_and(|other| other != length);
+                    (!head.is_chunked && !differs).then_some(()).ok_or(())
+                }
+            },
+            b't' | b'T' if value_of(line, b"transfer-encoding").is_some() => {
+                head.is_chunked = true;
+                (head.length.is_none() && !head.is_read).then_some(()).ok_or(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn end_head(&mut self) -> Result<(), ()> {
+        let head = &self.head;
+        if !head.has_host && !head.is_old {
+            return Err(());
+        }
+        self.part = match head.length {
+            _ if head.is_chunked => Part::ChunkSize,
+            None | Some(0) => Part::Start,
+            Some(length) => Part::Body(length),
+        };
+        Ok(())
+    }
+}
+
+/// The value of a line, if it is of this field.
+#[inline]
+fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let (found, rest) = line.split_at_checked(name.len())?;
+    let value = rest.strip_prefix(b":")?;
+    found.eq_ignore_ascii_case(name).then_some(value)
+}
+
+/// A `Content-Length`: digits and nothing else.
+fn number(value: &[u8]) -> Option<u64> {
+    let digits = value.trim_ascii();
+    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    is_number.then(|| std::str::from_utf8(digits).ok()?.parse().ok()).flatten()
+}
+
+/// The size that a chunk's line begins with.
+fn chunk_size(line: &[u8]) -> Option<u64> {
+    let end = line.iter().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or(line.len());
+    // What follows is an extension, which hyper reads and forgets.
+    let is_end = matches!(line.get(end), None | Some(b';' | b' ' | b'\t'));
+    let digits = std::str::from_utf8(&line[..end]).ok().filter(|_| is_end)?;
+    u64::from_str_radix(digits, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Follows a connection's bytes in pieces of one size.
+    fn follow(bytes: &[u8], piece: usize) -> Result<Framing, Fault> {
+        let mut framing = Framing::new(1000);
+        for piece in bytes.chunks(piece) {
+            framing.follow(piece)?;
+        }
+        Ok(framing)
+    }
+
+    /// In whatever pieces bytes arrive, they mean the same.
+    fn ends_well(text: &str) -> bool {
+        let whole = follow(text.as_bytes(), usize::MAX).is_ok();
+        for piece in 1..text.len() {
+            assert_eq!(follow(text.as_bytes(), piece).is_ok(), whole, "{text:?} in pieces of {piece}");
+        }
+        whole
+    }
+
+    #[test]
+    fn d23_shapes_that_smuggle_are_refused_in_whatever_pieces_they_come() {
+        let post = |fields: &str| format!("POST / HTTP/1.1\r\nHost: h\r\n{fields}\r\n");
+        for fields in [
+            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+            "transfer-encoding: chunked\r\ncontent-length: 5\r\n",
+            "Transfer-Encoding: chunked\nContent-Length: 0\n",
+            "TRANSFER-ENCODING:x\r\nCONTENT-LENGTH:5\r\n",
+            "Content-Length: 5\r\nContent-Length: 6\r\n",
+            "Content-Length: +5\r\n",
+            "Content-Length: 5, 5\r\n",
+            "Content-Length:\r\n",
+            "Content-Length: 99999999999999999999\r\n",
+            "Host: h\r\n",
+            "HOST:i\r\n",
+        ] {
+            assert!(!ends_well(&post(fields)), "{fields:?}");
+        }
+        for method in ["GET", "HEAD"] {
+            let head = format!("{method} / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+            assert!(!ends_well(&head));
+        }
+        assert!(!ends_well("GET / HTTP/1.1\r\n\r\n"), "no host");
+        assert!(ends_well("GET / HTTP/1.0\r\n\r\n"), "HTTP/1.0 needs none");
+        for fields in ["Content-Length: 5\r\nContent-Length: 5\r\n", "Hostess: a\r\nContent-Length-X: a\r\n"]
+        {
+            assert!(ends_well(&post(fields)), "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn bodies_are_passed_over_and_what_follows_them_is_read() {
+        let smuggled = "POST / HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n";
+        let length = smuggled.len();
+        let request = |fields: &str, body: &str| {
+            format!(
+                "\r\nPOST / HTTP/1.1\r\nHost: h\r\n{fields}\r\n\r\n{body}GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+            )
+        };
+        let inside = request(&format!("Content-Length: {length}"), smuggled);
+        assert!(ends_well(&inside));
+        assert!(!ends_well(&format!("{inside}{smuggled}")));
+        let chunked = |body: &str| request("Transfer-Encoding: chunked", body);
+        let inside = chunked(&format!("{length:x};a=b\r\n{smuggled}\r\n0\r\nHost: a\r\nHost: b\r\n\r\n"));
+        assert!(ends_well(&inside));
+        assert!(!ends_well(&format!("{inside}{smuggled}")));
+        for broken in ["g\r\n", "\r\n", "-1\r\n", "1\r\naX\r\n", "10000000000000000\r\n", "1x\r\na\r\n"] {
+            assert_eq!(follow(chunked(broken).as_bytes(), 7).err(), Some(Fault::Body), "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn it_knows_what_it_is_in() {
+        let at = |text: &str| {
+            let framing = follow(text.as_bytes(), usize::MAX).unwrap();
+            (framing.is_in_head(), framing.is_in_body())
+        };
+        assert_eq!(at(""), (false, false));
+        assert_eq!(at("\r\n"), (false, false));
+        assert_eq!(at("G"), (true, false));
+        assert_eq!(at("GET / HTTP/1.1\r\nHost: h\r\n"), (true, false));
+        assert_eq!(at("GET / HTTP/1.1\r\nHost: h\r\n\r\n"), (false, false));
+        assert_eq!(at("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\na"), (false, true));
+        assert_eq!(at("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nab"), (false, false));
+    }
+
+    #[test]
+    fn a_refused_head_ends_where_the_fault_shows() {
+        let text = b"GET / HTTP/1.1\r\nHost: h\r\nHost: h\r\nX: y\r\n\r\n";
+        let at = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(2).unwrap().0;
+        assert_eq!(follow(text, usize::MAX).err(), Some(Fault::Head(at)));
+        assert_eq!(follow(&[b'x'; 2000], 100).err(), Some(Fault::Head(99)), "a line without an end");
+    }
+}

@@ -1,0 +1,52 @@
+//! Answers of the gateway's own, to requests that go no further.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
+
+/// The methods that go on to the origin, of those that have a name; others do, too.
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// Why a request goes no further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// `CONNECT` asks for a tunnel, `TRACE` for what proxies add: neither is a site's business.
+    Method,
+    /// The request's target, or its host, is none.
+    Target,
+    /// More body than `limits.request_body_bytes`.
+    BodyTooLarge,
+}
+
+impl Refusal {
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Target => StatusCode::BAD_REQUEST,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        }
+    }
+
+    /// The answer. `closes`: whether it says that the connection ends with it, which HTTP/2 has no word for.
+    pub(crate) fn answer(self, closes: bool) -> Response<Bytes> {
+        let mut response = made(self.status());
+        if self == Self::Method {
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static(METHODS));
+        }
+        if closes {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+/// An answer of the gateway's own: a line of text that nobody stores.
+pub(crate) fn made(status: StatusCode) -> Response<Bytes> {
+    let reason = status.canonical_reason().unwrap_or("Error");
+    let mut response = Response::new(Bytes::from(format!("{} {reason}\n", status.as_str())));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,302 @@
+//! The bytes of one connection on their way to and from hyper: time-outs, interim answers, and what
+//! [`Framing`] refuses.
+//!
+//! A whole head that comes in one read costs one look at each of its lines and no look at a clock.
+
+mod protocol;
+mod watch;
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+pub(crate) use self::protocol::Protocol;
+pub(crate) use self::watch::Patience;
+use self::watch::{Waiting, Watch};
+use super::framing::{Fault, Framing};
+use super::line::Line;
+
+/// The most bytes of one read.
+const READ_BYTES: usize = 16 << 10;
+/// What no head may contain, and what ends one: hyper answers 400 to it and closes.
+const SPOILED: &[u8] = b"\0\r\n\r\n";
+/// The most that is read, unlooked at, from a client that has been refused, so that it reads why.
+const LINGER_BYTES: usize = 256 << 10;
+/// For how long.
+const LINGER: Duration = Duration::from_secs(1);
+
+const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// What the client has said, as far as it is known.
+#[derive(Debug)]
+enum Speech {
+    /// Nothing that shows whether it is HTTP/1 or HTTP/2.
+    Unknown,
+    Http1(Framing),
+    /// HTTP/2, or what follows an upgrade: passed on as it is.
+    Other,
+    /// Nothing more is heard.
+    Refused,
+}
+
+/// A client's socket, as hyper sees it.
+#[derive(Debug)]
+pub(crate) struct Wire<T> {
+    io: T,
+    line: Arc<Line>,
+    speech: Speech,
+    /// What was read to know the protocol.
+    early: Bytes,
+    watch: Watch,
+    /// Whether bytes wait that the client does not take.
+    is_stuck: bool,
+    /// Whether what has been given to write was written.
+    is_flushed: bool,
+    interim: Bytes,
+    /// Whether hyper waits for more bytes.
+    is_awaited: bool,
+    /// Nothing more is written.
+    is_mute: bool,
+    /// What may still be read, unlooked at, of a client that was refused.
+    linger_bytes: usize,
+    is_lingering: bool,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
+    pub(crate) fn new(io: T, line: Arc<Line>, patience: Patience) -> Self {
+        Self {
+            io,
+            line,
+            speech: Speech::Unknown,
+            early: Bytes::new(),
+            watch: Watch::new(patience),
+            is_stuck: false,
+            is_flushed: true,
+            interim: Bytes::new(),
+            is_awaited: false,
+            is_mute: false,
+            linger_bytes: 0,
+            is_lingering: false,
+        }
+    }
+
+    /// Passes bytes on to hyper, up to where a request begins that is refused.
+    fn pass(&mut self, bytes: &[u8], buf: &mut ReadBufCursor<'_>) -> io::Result<()> {
+        self.is_awaited = false;
+        self.watch.note_move();
+        if let Speech::Http1(framing) = &mut self.speech
+            && !self.line.is_tunnel()
+        {
+            match framing.follow(bytes) {
+                Ok(()) if framing.is_in_head() => {}
+                Ok(()) => self.watch.note_head(),
+                Err(Fault::Body) => {
+                    self.speech = Speech::Refused;
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
+                Err(Fault::Head(at)) => {
+                    self.refuse();
+                    buf.put_slice(&bytes[..at]);
+                    buf.put_slice(SPOILED);
+                    return Ok(());
+                }
+            }
+        }
+        buf.put_slice(bytes);
+        Ok(())
+    }
+
+    fn refuse(&mut self) {
+        self.speech = Speech::Refused;
+        self.watch.note_head();
+        self.linger_bytes = LINGER_BYTES;
+    }
+
+    /// Nothing came. Has it taken too long?
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.line.is_tunnel() {
+            return Poll::Pending;
+        }
+        let for_head = self.is_free() && !self.is_in_body() && (self.has_begun() || self.is_unknown());
+        let for_client = self.is_stuck || self.is_in_body() && self.is_awaited || !self.line.is_in_service();
+        ready!(self.watch.poll(cx, Waiting { for_head, for_client }));
+        Poll::Ready(self.give_up(cx))
+    }
+
+    const fn is_unknown(&self) -> bool {
+        matches!(self.speech, Speech::Unknown)
+    }
+
+    /// Whether all that was asked has been answered.
+    fn is_free(&self) -> bool {
+        self.is_flushed && !self.line.is_in_service()
+    }
+
+    fn has_begun(&self) -> bool {
+        matches!(&self.speech, Speech::Http1(framing) if framing.is_in_head()) && !self.line.is_tunnel()
+    }
+
+    fn is_in_body(&self) -> bool {
+        matches!(&self.speech, Speech::Http1(framing) if framing.is_in_body()) && !self.line.is_tunnel()
+    }
+
+    /// Ends the connection: with an answer where a head has begun, with an error where something is in progress.
+    fn give_up(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.has_begun() && self.is_free() {
+            // One try: the socket's buffer is empty, and who is this slow may miss it.
+            let _ = Pin::new(&mut self.io).poll_write(cx, TOO_SLOW);
+            self.refuse();
+            self.is_mute = true;
+            return Ok(());
+        }
+        let is_idle = self.is_free() && !self.is_in_body();
+        self.speech = Speech::Refused;
+        if is_idle { Ok(()) } else { Err(io::ErrorKind::TimedOut.into()) }
+    }
+
+    /// Writes interim answers, where one may stand: between whole answers.
+    fn write_interim(&mut self, cx: &mut Context<'_>, is_first: bool) -> Poll<io::Result<()>> {
+        if self.line.has_interim() {
+            let mut all = self.interim.to_vec();
+            all.extend(self.line.take_interim(is_first));
+            self.interim = all.into();
+        }
+        while !self.interim.is_empty() {
+            let written = ready!(Pin::new(&mut self.io).poll_write(cx, &self.interim))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.interim.advance(written);
+            self.watch.note_move();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    #[inline]
+    fn before_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_mute {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        if !self.interim.is_empty() || self.is_flushed && self.line.has_interim() {
+            ready!(self.write_interim(cx, true))?;
+        }
+        self.is_flushed = false;
+        Poll::Ready(Ok(()))
+    }
+
+    #[inline]
+    fn after_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Pending => {
+                self.is_stuck = true;
+                ready!(self.wait(cx))?;
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+            written @ Poll::Ready(_) => {
+                self.is_stuck = false;
+                self.watch.note_move();
+                written
+            }
+        }
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Read for Wire<T> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if matches!(this.speech, Speech::Refused) {
+            return Poll::Ready(Ok(()));
+        }
+        let room = buf.remaining().saturating_sub(SPOILED.len()).clamp(1, READ_BYTES);
+        if !this.early.is_empty() {
+            let early = this.early.split_to(room.min(this.early.len()));
+            return Poll::Ready(this.pass(&early, &mut buf));
+        }
+        let mut space = [MaybeUninit::<u8>::uninit(); READ_BYTES];
+        let mut read = ReadBuf::uninit(&mut space[..room]);
+        match Pin::new(&mut this.io).poll_read(cx, &mut read) {
+            Poll::Ready(Ok(())) if !read.filled().is_empty() => {
+                Poll::Ready(this.pass(read.filled(), &mut buf))
+            }
+            Poll::Ready(end_or_error) => Poll::Ready(end_or_error),
+            Poll::Pending => {
+                this.is_awaited = true;
+                this.wait(cx)
+            }
+        }
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Write for Wire<T> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        ready!(this.before_write(cx))?;
+        let written = Pin::new(&mut this.io).poll_write(cx, bytes);
+        this.after_write(cx, written)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        ready!(this.before_write(cx))?;
+        let written = Pin::new(&mut this.io).poll_write_vectored(cx, parts);
+        this.after_write(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    /// hyper flushes when it has nothing left to write.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let was_flushed = std::mem::replace(&mut this.is_flushed, true);
+        if this.line.has_interim() || !this.interim.is_empty() {
+            ready!(this.write_interim(cx, was_flushed))?;
+        }
+        Pin::new(&mut this.io).poll_flush(cx)
+    }
+
+    /// Says that nothing more is written and, to a client that was refused, reads what it still sends: a socket
+    /// that is closed with bytes unread takes back what was written last.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.is_in_body() {
+            this.refuse();
+        }
+        ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
+        if this.linger_bytes > 0 && !std::mem::replace(&mut this.is_lingering, true) {
+            this.watch.only(LINGER);
+        }
+        while this.linger_bytes > 0 {
+            let mut space = [MaybeUninit::<u8>::uninit(); READ_BYTES];
+            let mut read = ReadBuf::uninit(&mut space);
+            match Pin::new(&mut this.io).poll_read(cx, &mut read) {
+                Poll::Ready(Ok(())) if !read.filled().is_empty() => {
+                    this.linger_bytes = this.linger_bytes.saturating_sub(read.filled().len());
+                }
+                Poll::Pending if this.watch.poll_timer(cx).is_pending() => return Poll::Pending,
+                _ => this.linger_bytes = 0,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}

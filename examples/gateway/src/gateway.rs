@@ -1,0 +1,122 @@
+//! The whole of it, put together: the front, the cache, the way to the origin.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use edge_isr_core::isr::Limits;
+use edge_isr_core::{ConfigError, Isr, Policy};
+use edge_isr_tower::{IsrExt as _, IsrLayer, IsrRequestBody, IsrService, NoFacts, PathTags};
+use tokio::net::TcpListener;
+
+use crate::config::Config;
+use crate::front::{self, Upload};
+use crate::proxy::{self, Proxy};
+
+/// How long clients may do nothing.
+const IDLE: Duration = Duration::from_secs(60);
+/// How long requests in flight may take to finish once the gateway was told to stop.
+const DRAIN: Duration = Duration::from_secs(30);
+/// What a render may take beyond what its origin may.
+const RENDER_GRACE: Duration = Duration::from_secs(1);
+
+/// What a request goes through behind the front.
+type App = IsrService<Proxy<Upload>, NoFacts>;
+
+/// Why the gateway can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is taken, or not of this machine.
+    #[error("cannot listen on {0}: {told}", told = crate::config::told(.1))]
+    Listen(SocketAddr, #[source] io::Error),
+    /// The origin's URL leads nowhere.
+    #[error("`origin` is `{0}`: write `http://` and a host")]
+    Origin(http::Uri),
+    /// A setting that the cache refuses.
+    #[error("{0}")]
+    Setting(#[from] ConfigError),
+}
+
+/// A gateway that listens and does not answer yet.
+#[derive(Debug)]
+pub struct Gateway {
+    listener: TcpListener,
+    isr: Isr,
+    app: App,
+    settings: front::Settings,
+}
+
+impl Gateway {
+    /// Listens for clients.
+    ///
+    /// # Errors
+    ///
+    /// A setting that can't be right, or an address that can't be had.
+    pub async fn bind(config: &Config) -> Result<Self, StartError> {
+        let limits = &config.limits;
+        let proxy = Proxy::new(&proxy::Settings {
+            origin: config.origin.clone(),
+            hosts: config.origins.clone(),
+            connect_timeout: limits.origin_connect_timeout,
+            timeout: limits.origin_timeout,
+        });
+        let proxy = proxy.ok_or_else(|| StartError::Origin(config.origin.clone()))?;
+        let isr = isr(config)?;
+        let app = tower_layer::Layer::layer(&layer(&isr)?, proxy);
+        let settings = front::Settings {
+            head_bytes: limits.head_bytes,
+            body_bytes: limits.request_body_bytes,
+            head_timeout: limits.header_timeout,
+            idle_timeout: IDLE,
+            drain: DRAIN,
+        };
+        let listener = TcpListener::bind(config.listen).await;
+        let listener = listener.map_err(|error| StartError::Listen(config.listen, error))?;
+        Ok(Self { listener, isr, app, settings })
+    }
+
+    /// Where clients connect, with the port that the system chose for port 0.
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpListener::local_addr`].
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// The cache.
+    #[must_use]
+    pub const fn isr(&self) -> &Isr {
+        &self.isr
+    }
+
+    /// What clients may do, to be changed before it runs.
+    pub const fn front(&mut self) -> &mut front::Settings {
+        &mut self.settings
+    }
+
+    /// Serves clients until told to stop. Requests in flight finish, but not for ever.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let worker = self.isr.worker_for::<App, IsrRequestBody<Upload>>(self.app.clone());
+        let worker = tokio::spawn(worker);
+        front::serve(self.listener, self.app, self.settings, stop).await;
+        self.isr.shutdown(DRAIN).await;
+        let _ = worker.await;
+    }
+}
+
+fn isr(config: &Config) -> Result<Isr, ConfigError> {
+    let mut limits = Limits::default();
+    limits.store_bytes = config.cache.max_bytes;
+    limits.body_bytes = usize::try_from(config.cache.max_body_bytes).unwrap_or(usize::MAX);
+    limits.render_timeout =
+        config.limits.origin_connect_timeout + config.limits.origin_timeout + RENDER_GRACE;
+    Isr::builder().limits(limits).build()
+}
+
+fn layer(isr: &Isr) -> Result<IsrLayer, ConfigError> {
+    let policy = || Policy::new().s_maxage(Duration::from_secs(60));
+    let around = IsrLayer::around(isr).extension::<front::Visitor>();
+    around.route("/", policy(), PathTags::default()).route("/{*rest}", policy(), PathTags::default()).build()
+}

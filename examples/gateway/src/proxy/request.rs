@@ -1,0 +1,123 @@
+//! A client's request as the origin gets it.
+
+use std::net::SocketAddr;
+
+use edge_isr_core::model::authority::{Scheme, normalize};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, UPGRADE};
+use http::uri::{PathAndQuery, Uri};
+use http::{Extensions, Method, Version, request};
+
+use super::failure::Failure;
+use super::fields;
+
+/// Checks a head and makes it one that can be sent. Gives back the protocol that the client would like to speak.
+pub(super) fn prepare(
+    parts: &mut request::Parts,
+    hosts: &Hosts,
+    has_body: bool,
+    peer: Option<SocketAddr>,
+) -> Result<Option<HeaderValue>, Failure> {
+    into_origin_form(parts)?;
+    hosts.check(&mut parts.headers)?;
+    if let Some(expected) = parts.headers.remove(EXPECT)
+        && !expected.as_bytes().eq_ignore_ascii_case(b"100-continue")
+    {
+        return Err(Failure::Expectation);
+    }
+    // A page's render has no body, whatever the visitor's request had.
+    if !has_body && parts.headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0") {
+        parts.headers.remove(CONTENT_LENGTH);
+    }
+    let upgrade = fields::strip_connection(&mut parts.headers);
+    fields::set_forwarded(&mut parts.headers, peer);
+    fields::add_via(&mut parts.headers, parts.version);
+    if let Some(protocol) = &upgrade {
+        parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        parts.headers.insert(UPGRADE, protocol.clone());
+    }
+    parts.version = Version::HTTP_11;
+    parts.extensions = Extensions::new();
+    Ok(upgrade)
+}
+
+/// The target as an origin wants it. A worker's request names the host there, too.
+fn into_origin_form(parts: &mut request::Parts) -> Result<(), Failure> {
+    if let Some(authority) = parts.uri.authority() {
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Failure::BadHost)?;
+        parts.headers.entry(HOST).or_insert(host);
+        let target = parts.uri.path_and_query().cloned();
+        parts.uri = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
+    }
+    Ok(())
+}
+
+/// Whether a method may be repeated without harm (RFC 9110 §9.2.2).
+pub(super) fn is_idempotent(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
+}
+
+/// The hosts of the site.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Hosts {
+    /// Normalized, in order; empty: any.
+    accepted: Vec<String>,
+    /// For requests of HTTP/1.0, which need not name one.
+    of_origin: String,
+}
+
+impl Hosts {
+    pub(super) fn new(accepted: &[String], of_origin: String) -> Self {
+        let bare = |host: &String| {
+            let host = host.rsplit_once("://").map_or(host.as_str(), |(_, host)| host);
+            normalize(host, Scheme::Http).map(|host| host.trim_end_matches(":443").to_owned())
+        };
+        let mut accepted: Vec<String> = accepted.iter().filter_map(bare).collect();
+        accepted.sort_unstable();
+        Self { accepted, of_origin }
+    }
+
+    fn check(&self, headers: &mut HeaderMap) -> Result<(), Failure> {
+        let mut lines = headers.get_all(HOST).iter();
+        let Some(host) = lines.next() else {
+            let host = HeaderValue::from_str(&self.of_origin).map_err(|_| Failure::BadHost)?;
+            headers.insert(HOST, host);
+            return Ok(());
+        };
+        let is_one = lines.next().is_none();
+        let host = host.to_str().ok().filter(|_| is_one).and_then(|host| normalize(host, Scheme::Http));
+        let host = host.ok_or(Failure::BadHost)?;
+        let bare = host.strip_suffix(":443").unwrap_or(&host);
+        match self.accepted.is_empty() || self.accepted.binary_search_by(|known| (**known).cmp(bare)).is_ok()
+        {
+            true => Ok(()),
+            false => Err(Failure::UnknownHost),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b07_hosts_are_one_and_of_the_site() {
+        let check = |accepted: &[&str], lines: &[&'static str]| {
+            let accepted: Vec<String> = accepted.iter().map(|&host| host.to_owned()).collect();
+            let mut headers = HeaderMap::new();
+            lines.iter().for_each(|line| _ = headers.append(HOST, HeaderValue::from_static(line)));
+            Hosts::new(&accepted, "o:1".to_owned()).check(&mut headers).map(|()| headers[HOST].clone())
+        };
+        assert_eq!(check(&[], &[]), Ok(HeaderValue::from_static("o:1")));
+        assert_eq!(check(&[], &["WWW.Example.com"]), Ok(HeaderValue::from_static("WWW.Example.com")));
+        for bad in [&["a", "a"][..], &["a b"], &[""], &["u@h"], &["h:x"]] {
+            assert_eq!(check(&[], bad), Err(Failure::BadHost), "{bad:?}");
+        }
+        let site = ["www.example.com", "https://b.example"];
+        for known in ["www.example.com", "WWW.example.com.:80", "b.example", "b.example:443"] {
+            assert!(check(&site, &[known]).is_ok(), "{known}");
+        }
+        for other in ["example.com", "www.example.com:81", "www.example.com.evil"] {
+            assert_eq!(check(&site, &[other]), Err(Failure::UnknownHost), "{other}");
+        }
+    }
+}
