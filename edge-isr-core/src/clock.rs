@@ -10,6 +10,10 @@ use std::time::{Duration, Instant, SystemTime};
 pub struct Moment(u64);
 
 impl Moment {
+    /// Where clocks begin: late enough for what an origin says is as old as HTTP can say (RFC 9111 §1.2.2) to
+    /// have been born on the same time line.
+    pub const BEGINNING: Self = Self(1_000_000_000 * (1 << 31));
+
     /// The moment `nanos` nanoseconds after the clock's start.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
@@ -26,6 +30,12 @@ impl Moment {
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// This moment moved into the past, as far as the time line goes.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
     }
 
     /// This moment moved into the future, as far as the time line goes.
@@ -62,7 +72,8 @@ impl Clock for SystemClock {
         const NANOS: u64 = 1_000_000_000;
         let passed = self.start.elapsed();
         // Good for five centuries, and cheaper than what is good for more.
-        Moment(passed.as_secs().saturating_mul(NANOS).saturating_add(u64::from(passed.subsec_nanos())))
+        let nanos = passed.as_secs().saturating_mul(NANOS).saturating_add(u64::from(passed.subsec_nanos()));
+        Moment(Moment::BEGINNING.0.saturating_add(nanos))
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the file that reads the clock")]

@@ -8,6 +8,7 @@
 //! | `layer`, `routes`, `path_tag` | what an application says |
 //! | `reading` | a request head → its key, or why it bypasses |
 //! | `service` | one `match`: fresh, stale, miss, bypass |
+//! | `gateway` | what routes do that obey their origin |
 //! | `miss`, `visitor`, `render` | leading, following, going alone; the sanitised render in a task of its own |
 //! | `context` | what the handler says while it renders |
 //! | `edge`, `origin` | the doorman; the worker's way through the application |
@@ -18,6 +19,7 @@ mod context;
 mod edge;
 mod facts;
 mod future;
+mod gateway;
 mod inner;
 mod layer;
 mod miss;

@@ -6,6 +6,7 @@ use edge_isr_core::Reason;
 use edge_isr_core::isr::flight::{Boarding, Outcome};
 use edge_isr_core::isr::look_up::Miss;
 use edge_isr_core::model::key::{CacheKey, KeyRef};
+use edge_isr_core::model::page::Page;
 use edge_isr_core::origin::Refilled;
 use http::{Response, StatusCode, request};
 use tokio::time::Instant;
@@ -36,7 +37,7 @@ pub(crate) fn refresh_ahead<S, F, ReqBody, ResBody>(
     ReqBody: RequestBody,
     ResBody: PageBody,
 {
-    if refresh(shared, &shared.isr.own_key(key), route, parts) {
+    if refresh(shared, &shared.isr.own_key(key), route, parts, None) {
         shared.isr.count(Reason::Ahead);
     }
 }
@@ -47,6 +48,7 @@ pub(crate) fn refresh<S, F, ReqBody, ResBody>(
     key: &CacheKey,
     route: &Arc<Route>,
     parts: &request::Parts,
+    prior: Option<Arc<Page>>,
 ) -> bool
 where
     S: Inner<ReqBody, ResBody>,
@@ -58,8 +60,9 @@ where
         return false;
     }
     let mut order = None;
-    let boarding =
-        shared.isr.board(key, 0, || order.insert(Order::new(shared, key.clone(), route, parts)).tags.clone());
+    let boarding = shared.isr.board(key, 0, || {
+        order.insert(Order::new(shared, key.clone(), route, parts).about(prior)).tags.clone()
+    });
     let (Boarding::Lead(permit), Some(order)) = (boarding, order) else { return false };
     drop(render::spawn(Arc::clone(shared), permit, order, false));
     true
@@ -114,6 +117,8 @@ pub(crate) struct Asked {
     pub(crate) route: Arc<Route>,
     pub(crate) missed: Miss,
     pub(crate) parts: request::Parts,
+    /// Why nobody else may share what comes of it, on a gateway route.
+    pub(crate) alone: Option<Reason>,
 }
 
 /// Answers a visitor who found no page.
@@ -130,6 +135,9 @@ where
     let owed = shared.isr.owed(reading::receipt(&asked.parts.headers));
     let arrived = shared.isr.seq();
     let mut visitor = Visitor { shared, asked, owed, arrived, has_followed: false };
+    if let Some(reason) = visitor.asked.alone {
+        return visitor.alone(reason).await;
+    }
     if visitor.shared.isr.is_passed(&visitor.asked.key) {
         return visitor.alone(Reason::Pass).await;
     }
@@ -161,6 +169,7 @@ where
             Landed::Answer(response) => return Ok(response),
             Landed::Alone(reason) => return visitor.alone(reason).await,
             Landed::Again(reason) => {
+                visitor.reselect();
                 panicked |= reason == Reason::RenderPanicked;
                 why = reason;
             }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use edge_isr_core::isr::RECEIPT_COOKIE;
 use edge_isr_core::model::authority::{Scheme, normalize};
-use edge_isr_core::model::key::{Audience, Dimension, KeyRef};
-use edge_isr_core::model::policy::Rules;
+use edge_isr_core::model::key::{Audience, Dimension, KeyRef, dimension};
+use edge_isr_core::model::policy::{Query, Rules};
 use edge_isr_core::{Cookies, Isr, Reason};
 use http::header::{
     AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE,
@@ -35,6 +35,7 @@ pub(crate) struct Reading<'a> {
     query: Option<Cow<'a, str>>,
     dimensions: Dimensions<'a>,
     conditions: Conditions<'a>,
+    has_credentials: bool,
 }
 
 /// What of the page a request wants.
@@ -61,7 +62,7 @@ impl<'a> Reading<'a> {
         if !uri.path().starts_with('/') {
             return Err(Reason::BadUri);
         }
-        let Scan { host, conditions } = Scan::of(&parts.headers, &rules.cookies)?;
+        let Scan { host, conditions, has_credentials } = Scan::of(&parts.headers, rules)?;
         if rules.bypass_when.as_ref().is_some_and(|bypass| bypass(parts)) {
             return Err(Reason::Policy);
         }
@@ -86,6 +87,7 @@ impl<'a> Reading<'a> {
             query: uri.query().and_then(|raw| canonical_query(raw, &rules.query)),
             dimensions: dimensions(rules, parts)?,
             conditions,
+            has_credentials,
         };
         if reading.key().len_bytes() > isr.limits().key_bytes {
             return Err(Reason::KeyTooLong);
@@ -97,6 +99,12 @@ impl<'a> Reading<'a> {
     #[inline]
     pub(crate) const fn conditions(&self) -> Conditions<'a> {
         self.conditions
+    }
+
+    /// Whether it is one visitor's own, on a gateway route. On others it has bypassed.
+    #[inline]
+    pub(crate) const fn has_credentials(&self) -> bool {
+        self.has_credentials
     }
 
     #[inline]
@@ -123,25 +131,33 @@ impl<'a> Reading<'a> {
 struct Scan<'a> {
     host: Option<&'a HeaderValue>,
     conditions: Conditions<'a>,
+    /// Credentials, on gateway routes.
+    has_credentials: bool,
 }
 
 impl<'a> Scan<'a> {
     /// An error is what makes the request bypass.
     #[inline(always)]
-    fn of(headers: &'a HeaderMap, cookies: &Cookies) -> Result<Self, Reason> {
-        let mut scan = Self { host: None, conditions: Conditions::None };
+    fn of(headers: &'a HeaderMap, rules: &Rules) -> Result<Self, Reason> {
+        let mut scan = Self { host: None, conditions: Conditions::None, has_credentials: false };
         for (name, value) in headers {
             if name == HOST {
                 if scan.host.replace(value).is_some() {
                     return Err(Reason::BadHost);
                 }
             } else if name == AUTHORIZATION {
-                return Err(Reason::Authorization);
+                if rules.origin.is_none() {
+                    return Err(Reason::Authorization);
+                }
+                scan.has_credentials = true;
             } else if name == UPGRADE {
                 return Err(Reason::Upgrade);
             } else if name == COOKIE {
-                if *cookies != Cookies::Ignore && counts(value, cookies) {
-                    return Err(Reason::Cookie);
+                match &rules.cookies {
+                    Cookies::Ignore | Cookies::Rfc => {}
+                    Cookies::Explicit => scan.has_credentials = true,
+                    cookies if counts(value, cookies) => return Err(Reason::Cookie),
+                    Cookies::Bypass | Cookies::BypassOn(_) => {}
                 }
             } else if name == IF_NONE_MATCH {
                 if !matches!(scan.conditions, Conditions::Known(_)) {
@@ -160,7 +176,7 @@ impl<'a> Scan<'a> {
 /// Whether a `Cookie` line has a cookie that counts. The receipt's own never does.
 fn counts(line: &HeaderValue, cookies: &Cookies) -> bool {
     pairs(line.as_bytes()).any(|(name, _)| match cookies {
-        Cookies::Ignore => false,
+        Cookies::Ignore | Cookies::Explicit | Cookies::Rfc => false,
         Cookies::Bypass => name != RECEIPT_COOKIE.as_bytes(),
         Cookies::BypassOn(names) => names.iter().any(|counted| counted.as_bytes() == name),
     })
@@ -211,7 +227,8 @@ pub(crate) fn host_of<'a>(isr: &Isr, uri: &'a Uri, headers: &'a HeaderMap) -> Op
 
 /// The declared parameters in order, raw; borrowed when they stand so in the URL and nothing else does.
 #[inline]
-fn canonical_query<'a>(raw: &'a str, declared: &[String]) -> Option<Cow<'a, str>> {
+fn canonical_query<'a>(raw: &'a str, query: &Query) -> Option<Cow<'a, str>> {
+    let Query::Declared(declared) = query else { return Some(Cow::Borrowed(raw)) };
     if declared.is_empty() {
         return None;
     }
@@ -247,11 +264,11 @@ fn place(pair: &str, declared: &[String]) -> Option<usize> {
 fn dimensions<'a>(rules: &'a Rules, parts: &'a request::Parts) -> Result<Dimensions<'a>, Reason> {
     match (&*rules.vary, &*rules.variants) {
         ([], []) => Ok(Dimensions::None),
-        ([name], []) => Ok(Dimensions::One([declared(&parts.headers, name)?])),
+        ([name], []) => Ok(Dimensions::One([dimension(&parts.headers, name)?])),
         (vary, variants) => {
             let mut all = Vec::with_capacity(vary.len() + variants.len());
             for name in vary {
-                all.push(declared(&parts.headers, name)?);
+                all.push(dimension(&parts.headers, name)?);
             }
             for (_, value) in variants {
                 all.push(value(parts).map(Cow::Owned));
@@ -259,35 +276,6 @@ fn dimensions<'a>(rules: &'a Rules, parts: &'a request::Parts) -> Result<Dimensi
             Ok(Dimensions::Many(all))
         }
     }
-}
-
-/// The normalized value of a declared header: lines joined; lists of preferences folded in case and order
-/// (RFC 9111 §4.1 allows it where the field's own definition does).
-fn declared<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Dimension<'a>, Reason> {
-    let mut lines = headers.get_all(name).iter();
-    let Some(first) = lines.next() else { return Ok(None) };
-    let mut text = Cow::Borrowed(first.to_str().map_err(|_| Reason::BadHeader)?.trim());
-    for line in lines {
-        let joined = text.to_mut();
-        joined.push_str(", ");
-        joined.push_str(line.to_str().map_err(|_| Reason::BadHeader)?.trim());
-        // No space after an empty line's comma: the render's request has this value in one line, which reads back
-        // without it.
-        joined.truncate(joined.trim_end().len());
-    }
-    let is_preference = *name == http::header::ACCEPT_LANGUAGE || *name == http::header::ACCEPT;
-    if is_preference && text.bytes().any(|byte| matches!(byte, b',' | b' ' | b'\t' | b'A'..=b'Z')) {
-        let mut members: Vec<String> = text
-            .split(',')
-            .map(|member| {
-                member.chars().filter(|c| !c.is_ascii_whitespace()).collect::<String>().to_ascii_lowercase()
-            })
-            .filter(|member| !member.is_empty())
-            .collect();
-        members.sort_unstable();
-        text = Cow::Owned(members.join(","));
-    }
-    Ok(Some(text))
 }
 
 #[cfg(test)]

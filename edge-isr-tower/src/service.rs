@@ -6,11 +6,11 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use edge_isr_core::isr::look_up::{Hit, LookUp};
-use edge_isr_core::model::cache_status::{CacheStatus, Forward};
+use edge_isr_core::model::cache_status::{CACHE_STATUS, CacheStatus, Forward};
 use edge_isr_core::model::conditional::Selection;
-use edge_isr_core::{BoxError, Isr, Reason};
+use edge_isr_core::{BoxError, Isr, Mode, Reason};
 use http::header::{HeaderMap, HeaderValue};
-use http::{Extensions, Method, Request, Response, Uri, request};
+use http::{Extensions, Method, Request, Response, StatusCode, Uri, request};
 use http_body::Body;
 use tower::ServiceExt;
 use tower_service::Service;
@@ -20,6 +20,7 @@ use crate::context::IsrContext;
 use crate::edge;
 use crate::facts::RouteFacts;
 use crate::future::ResponseFuture;
+use crate::gateway::{self, Next};
 use crate::inner::{Inner, PageBody, RequestBody};
 use crate::layer::{LetThrough, Plan};
 use crate::miss::{self, Asked};
@@ -168,6 +169,15 @@ where
         };
         let key = reading.key();
         let found = shared.isr.look_up(&key, || shared.isr.owed(reading::receipt(&parts.headers)));
+        if let Some(obeys) = &route.rules.origin
+            && (!matches!(found, LookUp::Fresh(_))
+                || reading.has_credentials()
+                || gateway::has_wishes(obeys, &parts.headers))
+        {
+            let route = Arc::clone(route);
+            let next = gateway::next(&shared.isr, &route, obeys, &key, found, &parts);
+            return self.at_the_gateway(parts, body, &route, next);
+        }
         let select = |hit: &Hit| match reading.conditions() {
             Conditions::None => Selection::unconditional(is_head),
             // The one that the client was given last, as nearly all say.
@@ -186,7 +196,7 @@ where
             LookUp::Stale(hit) => {
                 let selection = select(&hit);
                 let answer = shared.isr.answer(&hit, &selection);
-                miss::refresh(shared, &shared.isr.own_key(&key), route, &parts);
+                miss::refresh(shared, &shared.isr.own_key(&key), route, &parts, None);
                 ResponseFuture::ready(answer)
             }
             LookUp::Miss(missed) => {
@@ -194,7 +204,13 @@ where
                     return self.bypass(parts, body, Forward::Bypass, Reason::ShuttingDown);
                 }
                 shared.isr.count(missed.reason);
-                let asked = Asked { key: shared.isr.own_key(&key), route: Arc::clone(route), missed, parts };
+                let asked = Asked {
+                    key: shared.isr.own_key(&key),
+                    route: Arc::clone(route),
+                    missed,
+                    parts,
+                    alone: None,
+                };
                 ResponseFuture::boxed(miss::answer(Arc::clone(shared), asked))
             }
         }
@@ -228,6 +244,50 @@ impl<S, F> IsrService<S, F> {
         )
     }
 
+    /// What a gateway route does with a request that is no plain hit.
+    #[cold]
+    fn at_the_gateway<ReqBody, ResBody>(
+        &self,
+        mut parts: request::Parts,
+        body: ReqBody,
+        route: &Arc<Route>,
+        next: Next,
+    ) -> ResponseFuture<S, ReqBody, ResBody>
+    where
+        S: Inner<ReqBody, ResBody>,
+        F: RouteFacts,
+        ReqBody: RequestBody,
+        ResBody: PageBody,
+    {
+        let shared = &self.shared;
+        match next {
+            Next::Answer(hit, is_stale) => {
+                let selection = hit.select(&parts.headers, parts.method == Method::HEAD);
+                let answer = shared.isr.answer(&hit, &selection);
+                if is_stale && let Some(key) = hit.page().key() {
+                    shared.strip(&mut parts.headers);
+                    miss::refresh(shared, &key, route, &parts, hit.prior());
+                }
+                ResponseFuture::ready(answer)
+            }
+            Next::HandOn(forward, reason) => self.bypass(parts, body, forward, reason),
+            Next::OnlyIfCached => {
+                let mut answer = crate::visitor::made(StatusCode::GATEWAY_TIMEOUT);
+                answer.headers_mut().insert(CACHE_STATUS, gateway::only_if_cached(&shared.isr));
+                ResponseFuture::boxed(std::future::ready(Ok(answer)))
+            }
+            Next::Render(..) if shared.isr.is_closing() => {
+                self.bypass(parts, body, Forward::Bypass, Reason::ShuttingDown)
+            }
+            Next::Render(key, missed, alone) => {
+                shared.strip(&mut parts.headers);
+                shared.isr.count(missed.reason);
+                let asked = Asked { key, route: Arc::clone(route), missed, parts, alone };
+                ResponseFuture::boxed(miss::answer(Arc::clone(shared), asked))
+            }
+        }
+    }
+
     fn status(&self, forward: Forward, reason: Reason) -> HeaderValue {
         let status = CacheStatus { forward: Some(forward), detail: Some(reason), ..CacheStatus::default() };
         status.to_value(self.shared.isr.name())
@@ -253,7 +313,10 @@ impl<S, F> IsrService<S, F> {
         }
         self.shared.strip(&mut parts.headers);
         // A path that is no page of ours passes untouched, but what it changes is still invalidated.
-        let status = shared.route(&parts).is_ok().then(|| self.status(Forward::Method, Reason::Method));
+        let route = shared.route(&parts);
+        let status = route.is_ok().then(|| self.status(Forward::Method, Reason::Method));
+        let is_gateway = route.is_ok_and(|(_, route)| route.rules.origin.is_some());
+        let mode = if is_gateway { Mode::Hard } else { Mode::Soft };
         shared.isr.count(Reason::Method);
         if parts.method.is_safe() {
             return ResponseFuture::pass(shared.inner().oneshot(Request::from_parts(parts, body)), status);
@@ -263,7 +326,7 @@ impl<S, F> IsrService<S, F> {
         let call = shared.inner().oneshot(Request::from_parts(parts, body));
         ResponseFuture::boxed(async move {
             let mut response = call.await?;
-            edge::after_unsafe(&isr, target, &mut response).await;
+            edge::after_unsafe(&isr, target, mode, &mut response).await;
             Ok(crate::future::finish(response, status))
         })
     }

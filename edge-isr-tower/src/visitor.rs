@@ -1,26 +1,25 @@
-//! A visitor who waits for a page: what each outcome means for them, and the answer they leave with.
+//! A visitor who waits for a page: what each outcome means for them.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use edge_isr_core::Reason;
 use edge_isr_core::isr::fill::HandOut;
 use edge_isr_core::isr::flight::{Outcome, Permit};
 use edge_isr_core::isr::look_up::LookUp;
-use edge_isr_core::model::cache_status::{CACHE_STATUS, CacheStatus};
-use edge_isr_core::model::conditional::{Selection, select};
-use edge_isr_core::model::key::Audience;
-use edge_isr_core::model::page::{Page, keep_private};
-use edge_isr_core::{BoxError, Reason};
-use http::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
-use http::{Method, Response, StatusCode};
-use http_body::Body;
+use edge_isr_core::model::cache_status::Forward;
+use edge_isr_core::model::page::Page;
+use http::{Response, StatusCode};
 
 use crate::body::IsrBody;
 use crate::facts::RouteFacts;
 use crate::inner::{Inner, PageBody, RequestBody};
 use crate::miss::Asked;
-use crate::render::{self, Led, Order, forbid_caching};
+use crate::render::{self, Led, Order};
 use crate::service::Shared;
+
+mod answer;
+
+pub(crate) use answer::made;
 
 /// A visitor who waits.
 pub(crate) struct Visitor<S, F> {
@@ -49,7 +48,29 @@ impl<S, F> Visitor<S, F> {
     where
         F: RouteFacts,
     {
-        Order::new(&self.shared, self.asked.key.clone(), &self.asked.route, &self.asked.parts)
+        let Asked { key, route, parts, missed, .. } = &self.asked;
+        Order::new(&self.shared, key.clone(), route, parts).about(missed.prior.clone())
+    }
+
+    /// Notes what the URL's answers are known to vary on by now.
+    pub(crate) fn reselect(&mut self) {
+        let Asked { key, parts, .. } = &self.asked;
+        if self.is_at_the_gateway()
+            && let Some(key) = self.shared.isr.reselected(key, &parts.headers)
+        {
+            self.asked.key = key;
+        }
+    }
+
+    fn is_at_the_gateway(&self) -> bool {
+        self.asked.route.rules.origin.is_some()
+    }
+
+    /// Whether a page is what this visitor's request selects: an answer may have turned out to vary.
+    fn is_selected(&self, page: &Page) -> bool {
+        let Asked { key, parts, .. } = &self.asked;
+        let own = self.shared.isr.reselected(key, &parts.headers);
+        own.as_ref().unwrap_or(key).read(|key| page.is_of(key)) == Some(true)
     }
 
     /// Renders for everyone who waits.
@@ -64,7 +85,9 @@ impl<S, F> Visitor<S, F> {
         ReqBody: RequestBody,
         ResBody: PageBody,
     {
-        if let Some(page) = self.stored_meanwhile().await {
+        // Who asked for a newer answer than the stored one is not given that.
+        let may_be_stored = self.asked.missed.forward != Forward::Request;
+        if may_be_stored && let Some(page) = self.stored_meanwhile().await {
             permit.finish(Outcome::Page(Arc::clone(&page)));
             return Ok(self.hand_out(&page, false, None));
         }
@@ -72,7 +95,7 @@ impl<S, F> Visitor<S, F> {
         let led = render::spawn(Arc::clone(&self.shared), permit, order, true).await;
         match led.unwrap_or(Led::Abandoned) {
             Led::Page(page, kept) => Ok(self.hand_out(&page, false, kept)),
-            Led::Own(response, reason) => Ok(Landed::Answer(self.own(response, reason))),
+            Led::Own(response, reason) => Ok(Landed::Answer(self.own_or_spare(response, reason))),
             Led::Failed(error) => self.spare(Reason::RenderFailed).map(Landed::Answer).ok_or(error),
             Led::Panicked(panic) => Ok(self.panicked(panic)),
             Led::TimedOut => Ok(self.failed(StatusCode::GATEWAY_TIMEOUT, Reason::RenderTimeout)),
@@ -124,6 +147,15 @@ impl<S, F> Visitor<S, F> {
         {
             return Landed::Answer(response);
         }
+        if collapsed && self.is_at_the_gateway() && !page.is_unstored_failure() {
+            if !self.is_selected(page) {
+                return Landed::Again(Reason::Overtaken);
+            }
+            if page.lifetime().fresh.is_zero() {
+                // RFC 9111 §5.2.2.4: each use is to be validated.
+                return Landed::Alone(Reason::NoCache);
+            }
+        }
         match self.shared.isr.hand_out(page, self.owed, self.arrived) {
             Ok(given) => {
                 if collapsed {
@@ -161,7 +193,12 @@ impl<S, F> Visitor<S, F> {
         let isr = &self.shared.isr;
         isr.count(reason);
         let permit = isr.solo(self.asked.key.clone());
-        let led = render::spawn(Arc::clone(&self.shared), permit, self.order(), true).await;
+        // What is not shared need not be whole.
+        let order = match reason {
+            Reason::Pass => self.order().narrowed(&self.asked.parts),
+            _ => self.order(),
+        };
+        let led = render::spawn(Arc::clone(&self.shared), permit, order, true).await;
         let landed = match led.unwrap_or(Led::Abandoned) {
             Led::Page(page, kept) => {
                 if page.status().is_server_error()
@@ -174,7 +211,7 @@ impl<S, F> Visitor<S, F> {
                 let given = given.unwrap_or_else(|_| HandOut { page, now: isr.now(), overtaken: true });
                 return Ok(self.answer_from(&given, false, kept, reason));
             }
-            Led::Own(response, reason) => return Ok(self.own(response, reason)),
+            Led::Own(response, reason) => return Ok(self.own_or_spare(response, reason)),
             Led::Failed(error) => return self.spare(Reason::RenderFailed).ok_or(error),
             Led::Panicked(panic) => self.panicked(panic),
             Led::TimedOut => self.failed(StatusCode::GATEWAY_TIMEOUT, Reason::RenderTimeout),
@@ -186,107 +223,4 @@ impl<S, F> Visitor<S, F> {
             Landed::Again(_) | Landed::Alone(_) => Ok(made(StatusCode::SERVICE_UNAVAILABLE)),
         }
     }
-
-    /// An answer from a page that was rendered for this request or for one it waited with.
-    fn answer_from<B>(
-        &self,
-        given: &HandOut,
-        collapsed: bool,
-        unstored: Option<Reason>,
-        why: Reason,
-    ) -> Response<IsrBody<B>> {
-        let isr = &self.shared.isr;
-        let status = CacheStatus {
-            forward: Some(self.asked.missed.forward),
-            status: Some(given.page.status().as_u16()),
-            stored: unstored.is_none() && !given.page.status().is_server_error(),
-            collapsed,
-            detail: Some(unstored.unwrap_or(why)),
-            ..CacheStatus::default()
-        };
-        let selection = self.select(&given.page);
-        // What is not stored can't be listed, so nobody could tell a cache downstream to forget it.
-        let unlisted =
-            matches!(unstored, Some(Reason::StoreRefused | Reason::VariantLimit | Reason::Overtaken));
-        let zero = given.overtaken || unlisted;
-        isr.answer_as(&given.page, &selection, given.now, status, zero).map(IsrBody::stored)
-    }
-
-    fn select(&self, page: &Page) -> Selection {
-        select(&self.asked.parts.headers, self.is_head(), &page.validators())
-    }
-
-    fn is_head(&self) -> bool {
-        self.asked.parts.method == Method::HEAD
-    }
-
-    /// The stale page that stands in for a render that failed, if there is one and it may.
-    pub(crate) fn spare<B>(&self, because: Reason) -> Option<Response<IsrBody<B>>> {
-        let given = self.shared.isr.stand_in(self.asked.missed.spare.as_ref()?)?;
-        self.shared.isr.count(because);
-        self.shared.isr.count(Reason::StaleIfError);
-        let status = CacheStatus {
-            forward: Some(self.asked.missed.forward),
-            detail: Some(Reason::StaleIfError),
-            ..CacheStatus::default()
-        };
-        let selection = self.select(&given.page);
-        let response = self.shared.isr.answer_as(&given.page, &selection, given.now, status, given.overtaken);
-        Some(response.map(IsrBody::stored))
-    }
-
-    /// The handler's own answer, for this visitor only.
-    fn own<B>(&self, mut response: Response<IsrBody<B>>, reason: Reason) -> Response<IsrBody<B>>
-    where
-        B: Body<Data = Bytes>,
-        B::Error: Into<BoxError>,
-    {
-        let status = CacheStatus {
-            forward: Some(self.asked.missed.forward),
-            status: Some(response.status().as_u16()),
-            detail: Some(reason),
-            ..CacheStatus::default()
-        };
-        if self.asked.key.scope().audience == Audience::Draft {
-            keep_private(response.headers_mut());
-        } else if reason != Reason::Status {
-            forbid_caching(response.headers_mut());
-        }
-        if self.is_head() {
-            if let Some(len) = response.body().size_hint().exact()
-                && !response.headers().contains_key(CONTENT_LENGTH)
-            {
-                response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(len));
-            }
-            *response.body_mut() = IsrBody::empty();
-        }
-        response.headers_mut().append(CACHE_STATUS, status.to_value(self.shared.isr.name()));
-        response
-    }
-
-    /// An answer of ours, where there is nothing to answer with.
-    fn failed<B>(&self, code: StatusCode, reason: Reason) -> Landed<B> {
-        if let Some(response) = self.spare(reason) {
-            return Landed::Answer(response);
-        }
-        let mut response = made(code);
-        let status = CacheStatus {
-            forward: Some(self.asked.missed.forward),
-            detail: Some(reason),
-            ..CacheStatus::default()
-        };
-        let headers = response.headers_mut();
-        headers.append(CACHE_STATUS, status.to_value(self.shared.isr.name()));
-        forbid_caching(headers);
-        if code == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        Landed::Answer(response)
-    }
-}
-
-pub(crate) fn made<B>(code: StatusCode) -> Response<IsrBody<B>> {
-    let mut response = Response::new(IsrBody::empty());
-    *response.status_mut() = code;
-    response
 }

@@ -17,6 +17,12 @@ impl Isr {
         self.0.hosts.scheme(host, stated)
     }
 
+    /// Whether pages are compressed here, so that origins need not.
+    #[must_use]
+    pub const fn compresses(&self) -> bool {
+        false
+    }
+
     /// Counts an outcome.
     #[inline]
     pub fn count(&self, reason: Reason) {
@@ -34,9 +40,9 @@ impl Isr {
         self.0.notes.note(reason, subject, advice);
     }
 
-    /// Remembers the query parameters that a policy declares.
+    /// Remembers how a policy reads a query.
     pub fn declare(&self, rules: &Rules) {
-        let mut known = self.0.parameters.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.queries.write().unwrap_or_else(PoisonError::into_inner);
         if !known.contains(&rules.query) {
             known.insert(rules.query.clone());
         }

@@ -11,6 +11,7 @@ use http::{StatusCode, response};
 use sha2::{Digest, Sha256};
 
 use super::Isr;
+use super::exchange::Exchange;
 use super::flight::Permit;
 use crate::clock::Moment;
 use crate::model::ahead::Lead;
@@ -19,9 +20,11 @@ use crate::model::head::{CACHE_TAG, HeadParts, SURROGATE_KEY};
 use crate::model::implicit;
 use crate::model::key::{Audience, CacheKey};
 use crate::model::lifetime::Lifetime;
+use crate::model::origin::groups;
 use crate::model::page::{Birth, Page, keep_private, zero_freshness};
 use crate::model::policy::Rules;
 use crate::model::reason::Reason;
+use crate::model::reuse::Reuse;
 use crate::model::storable;
 use crate::model::tag::{TagId, TagSet};
 use crate::model::verdict::Verdict;
@@ -74,6 +77,18 @@ pub struct Sealed {
     pub at_most: Option<Duration>,
     /// Why the page must not be stored, if so.
     pub veto: Option<Reason>,
+    /// On a gateway route: how the origin was asked.
+    pub exchange: Option<Box<Exchange>>,
+}
+
+/// What an answer is stored as.
+#[derive(Debug)]
+pub(super) struct Admission {
+    pub(super) key: CacheKey,
+    pub(super) tags: TagSet,
+    pub(super) lifetime: Lifetime,
+    pub(super) born: Moment,
+    pub(super) reuse: Reuse,
 }
 
 /// A complete answer that was judged.
@@ -98,15 +113,14 @@ impl Isr {
         sealed: &Sealed,
         seal: impl FnOnce(Weak<Page>),
     ) -> Admitted {
-        let lifetime = match self.may_store(rules, &parts, &body, sealed) {
-            Ok(lifetime) => lifetime,
+        let admission = match self.may_store(permit, rules, (&parts, &body), sealed) {
+            Ok(admission) => admission,
             Err(Reason::Status) if parts.status.is_server_error() && sealed.veto.is_none() => {
                 // Not stored, but not multiplied either: those who wait get the same failure.
                 storable::strip_hop_by_hop(&mut parts.headers);
                 let len: usize = body.iter().map(Bytes::len).sum();
                 parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
-                let page =
-                    self.assemble(permit, rules, Lifetime::default(), &mut parts, &body, &TagSet::default());
+                let page = self.assemble(permit, rules, &self.unstored(permit.key()), &mut parts, &body);
                 self.0.counters.count(Reason::Status);
                 return Admitted::Page(Arc::new(page), Some(Reason::Status));
             }
@@ -116,11 +130,14 @@ impl Isr {
                 return Admitted::Vetoed(reason, Box::new(parts), body);
             }
         };
-        let lifetime = self.jittered(lifetime, rules);
-        self.dress(&mut parts.headers, rules, &lifetime, permit.key(), &sealed.tags, &body);
-        let page = Arc::new(self.assemble(permit, rules, lifetime, &mut parts, &body, &sealed.tags));
+        match &rules.origin {
+            Some(obeys) => self.dress_as_origin(&mut parts.headers, obeys, &body),
+            None => self.dress(&mut parts.headers, rules, &admission.lifetime, permit.key(), &body),
+        }
+        self.tell_tags(&mut parts.headers, permit.key(), &admission.tags);
+        let page = Arc::new(self.assemble(permit, rules, &admission, &mut parts, &body));
         seal(Arc::downgrade(&page));
-        let kept = self.keep(permit, &page, &sealed.tags);
+        let kept = self.keep(permit, &page, &admission);
         if let Some(reason) = kept {
             self.0.counters.count(reason);
         }
@@ -129,16 +146,19 @@ impl Isr {
 
     fn may_store(
         &self,
+        permit: &Permit,
         rules: &Rules,
-        parts: &response::Parts,
-        body: &[Bytes],
+        (parts, body): (&response::Parts, &[Bytes]),
         sealed: &Sealed,
-    ) -> Result<Lifetime, Reason> {
+    ) -> Result<Admission, Reason> {
         // First: a failure is shared without being stored, and its head is made into a template all the same.
         let head: usize =
             parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         if head > self.0.limits.head_bytes || parts.headers.len() > HEAD_LINES {
             return Err(Reason::HeadTooLarge);
+        }
+        if let (Some(obeys), Some(exchange)) = (&rules.origin, &sealed.exchange) {
+            return self.may_store_as_origin(permit.key(), rules, obeys, (parts, body), sealed, exchange);
         }
         storable::head(parts, rules)?;
         let len: usize = body.iter().map(Bytes::len).sum();
@@ -146,15 +166,30 @@ impl Isr {
         if let Some(reason) = sealed.veto {
             return Err(reason);
         }
-        if sealed.tags.len() > self.0.limits.tags_per_page {
+        let tags = self.with_groups(sealed.tags.clone(), permit.key(), &parts.headers);
+        if tags.len() > self.0.limits.tags_per_page {
             return Err(Reason::TooManyTags);
         }
         let lifetime = rules.lifetime_of(parts.status).ok_or(Reason::Status)?;
         let own = sealed.lifetime.unwrap_or(lifetime.fresh);
-        match sealed.at_most.map_or(own, |most| own.min(most)) {
-            Duration::ZERO => Err(Reason::HandlerLifetime),
-            fresh => Ok(Lifetime { fresh: fresh.min(Lifetime::LONGEST), ..lifetime }),
+        let fresh = sealed.at_most.map_or(own, |most| own.min(most)).min(Lifetime::LONGEST);
+        if fresh.is_zero() {
+            return Err(Reason::HandlerLifetime);
         }
+        Ok(Admission {
+            lifetime: self.jittered(Lifetime { fresh, ..lifetime }, rules),
+            tags,
+            ..self.unstored(permit.key())
+        })
+    }
+
+    /// With the groups that an answer says it belongs to (RFC 9875 §2).
+    pub(super) fn with_groups(&self, mut tags: TagSet, key: &CacheKey, headers: &HeaderMap) -> TagSet {
+        if headers.contains_key(groups::CACHE_GROUPS) {
+            let host = &key.scope().authority;
+            tags.extend(groups::groups_of(headers).iter().map(|group| implicit::group(host, group)));
+        }
+        tags
     }
 
     /// The page's own lifetime: what pages are stored with together ends apart.
@@ -170,7 +205,8 @@ impl Isr {
     /// the origin merely failed.
     pub fn refuse(&self, permit: &Permit, status: StatusCode, reason: Reason) {
         self.0.counters.count(reason);
-        if status.is_server_error() {
+        // What one visitor's credentials or an origin's failure led to says nothing about everyone's page.
+        if status.is_server_error() || matches!(reason, Reason::Authorization | Reason::Cookie) {
             return;
         }
         self.0.pages.remove_up_to(permit.key(), permit.snapshot().seq);
@@ -189,7 +225,6 @@ impl Isr {
         rules: &Rules,
         lifetime: &Lifetime,
         key: &CacheKey,
-        tags: &TagSet,
         body: &[Bytes],
     ) {
         storable::strip_hop_by_hop(headers);
@@ -202,7 +237,7 @@ impl Isr {
         if !headers.contains_key(ETAG) {
             headers.insert(ETAG, etag(body));
         }
-        let mut freshness = match key.scope().audience {
+        let freshness = match key.scope().audience {
             Audience::Draft => Some(cache_control::PRIVATE),
             // What a function computed can't be told to a shared cache downstream, which would mix the pages up.
             Audience::Public if rules.tenant.is_some() || !rules.variants.is_empty() => {
@@ -213,8 +248,21 @@ impl Isr {
                 HeaderValue::from_str(&cache_control::write(lifetime, rules.browser_max_age)).ok()
             }
         };
+        if let Some(value) = freshness {
+            headers.insert(CACHE_CONTROL, value);
+        }
+        if key.scope().audience == Audience::Draft {
+            keep_private(headers);
+        }
+    }
+
+    /// Tells CDNs the tags of a page.
+    fn tell_tags(&self, headers: &mut HeaderMap, key: &CacheKey, tags: &TagSet) {
         for header in &self.0.tag_headers {
-            let text = tags.with_ancestors().join(header.separator());
+            // Groups have a field of their own (RFC 9875).
+            let texts: Vec<&str> =
+                tags.with_ancestors().into_iter().filter(|tag| !tag.starts_with('~')).collect();
+            let text = texts.join(header.separator());
             match HeaderValue::from_str(&text) {
                 Ok(value) if !text.is_empty() && text.len() <= TAG_HEADER_BYTES => {
                     headers.insert(header.name(), value);
@@ -222,7 +270,9 @@ impl Isr {
                 Ok(_) if text.is_empty() => {}
                 _ => {
                     // A cache that can't be told to forget a page must not keep it.
-                    freshness = Some(cache_control::NO_FRESHNESS);
+                    if key.scope().audience != Audience::Draft {
+                        zero_freshness(headers);
+                    }
                     self.note(
                         Reason::TooManyTags,
                         &key.scope().route,
@@ -231,27 +281,19 @@ impl Isr {
                 }
             }
         }
-        if freshness == Some(cache_control::NO_FRESHNESS) {
-            zero_freshness(headers);
-        } else if let Some(value) = freshness {
-            headers.insert(CACHE_CONTROL, value);
-        }
-        if key.scope().audience == Audience::Draft {
-            keep_private(headers);
-        }
     }
 
     fn assemble(
         &self,
         permit: &Permit,
         rules: &Rules,
-        lifetime: Lifetime,
+        admission: &Admission,
         parts: &mut response::Parts,
         body: &[Bytes],
-        tags: &TagSet,
     ) -> Page {
-        let key = permit.key();
-        let head = HeadParts::take(parts.status, std::mem::take(&mut parts.headers), lifetime, rules.loss);
+        let Admission { key, tags, lifetime, born, reuse } = admission;
+        let head = HeadParts::take(parts.status, std::mem::take(&mut parts.headers), *lifetime, rules.loss)
+            .with_reuse(*reuse);
         let own: Vec<HeaderValue> = head.own().cloned().collect();
         let snapshot = permit.snapshot();
         #[cfg(feature = "twins")]
@@ -260,12 +302,12 @@ impl Isr {
         } else {
             snapshot
         };
-        let birth = Birth { snapshot, at: self.0.clock.now() };
+        let birth = Birth { snapshot, at: *born };
         let (head, is_new) = self.0.heads.of(head);
         let ids = self.ids(key, tags, false);
         #[cfg(feature = "twins")]
         let ids = if self.lacks(crate::testing::Twin::LayerTagsOnly) { permit.known().into() } else { ids };
-        let took = permit.began().map(|began| birth.at.since(began)).unwrap_or_default();
+        let took = permit.began().map(|began| self.0.clock.now().since(began)).unwrap_or_default();
         let page = Page::new(key, birth, head, &own, tags, &ids, body)
             .with_lead(Lead::of(took, rules.refresh_ahead));
         if is_new { page.paying_for_head() } else { page }
@@ -282,8 +324,8 @@ impl Isr {
     }
 
     /// Stores and binds. Says why it did not, if so.
-    fn keep(&self, permit: &Permit, page: &Arc<Page>, tags: &TagSet) -> Option<Reason> {
-        let key = permit.key();
+    fn keep(&self, permit: &Permit, page: &Arc<Page>, admission: &Admission) -> Option<Reason> {
+        let (key, tags) = (&admission.key, &admission.tags);
         let now = self.0.clock.now();
         if self.verdict_of(page, now, self.applied()) == Verdict::Dead {
             return Some(Reason::Overtaken);
@@ -304,6 +346,11 @@ impl Isr {
         between_steps();
         self.0.counters.stored();
         self.0.passed.remove(&key.hash());
+        if key != permit.key() {
+            // Who asks for it as this request did is to find the page by what it varies on now.
+            self.0.pages.remove_up_to(permit.key(), permit.snapshot().seq);
+            self.0.passed.remove(&permit.key().hash());
+        }
         let expires: Moment = now.after(page.lifetime().total());
         if !self.bind(key, tags, now, expires) {
             self.note(
@@ -317,7 +364,7 @@ impl Isr {
 }
 
 /// A strong entity tag from the content (RFC 9110 §8.8.3): 128 bits of SHA-256.
-fn etag(body: &[Bytes]) -> HeaderValue {
+pub(super) fn etag(body: &[Bytes]) -> HeaderValue {
     let mut hash = Sha256::new();
     for frame in body {
         hash.update(frame);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 use super::admit::TagHeader;
-use super::build_id::{BuildId, executable_hash};
+use super::build_id::{BuildId, build_of};
 use super::busy::Busy;
 use super::cookie::Signer;
 use super::counters::Counters;
@@ -207,14 +207,7 @@ impl Builder {
             Some(Secret(key)) => key,
             None => random::<32>()?.to_vec(),
         };
-        let build = match self.build_id {
-            BuildId::Named(id) if id.is_empty() => {
-                return Err(malformed("build_id", &id, "it is empty; use BuildId::Ignore for none"));
-            }
-            BuildId::Named(id) => Some(id),
-            BuildId::Executable if self.store.is_some() => Some(executable_hash()?),
-            BuildId::Executable | BuildId::Ignore => None,
-        };
+        let build = build_of(self.build_id, self.store.is_some())?;
         let seed = self.seed.map_or_else(|| random().map(u64::from_le_bytes), Ok)?;
         let limits = self.limits;
         let index_bytes =
@@ -252,7 +245,8 @@ impl Builder {
             store: self.store,
             tag_headers: self.tag_headers.into(),
             debug: self.debug,
-            parameters: std::sync::RwLock::default(),
+            queries: std::sync::RwLock::default(),
+            varies: super::varies::Varies::default(),
             busy,
             limits,
             hosts,

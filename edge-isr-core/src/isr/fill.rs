@@ -159,8 +159,8 @@ impl Isr {
     /// A miss, when the page may not be handed to this visitor.
     pub fn hand_out(&self, page: &Arc<Page>, owed: u64, arrived: u64) -> Result<HandOut, Miss> {
         let now = self.0.clock.now();
-        // No policy gives it a lifetime, so it was not stored: it is what everyone's render came to.
-        if page.status().is_server_error() {
+        // It is what everyone's render came to.
+        if page.is_unstored_failure() {
             return Ok(HandOut { page: Arc::clone(page), now, overtaken: false });
         }
         #[cfg(feature = "twins")]
@@ -177,12 +177,22 @@ impl Isr {
                 let seq = birth.snapshot.seq;
                 let may = seq >= arrived || page.lifetime().may_serve_while_revalidating(page.age(now));
                 if seq < owed || !may {
-                    return Err(Miss { forward: Forward::Stale, reason: Reason::Overtaken, spare: None });
+                    return Err(Miss {
+                        forward: Forward::Stale,
+                        reason: Reason::Overtaken,
+                        spare: None,
+                        prior: None,
+                    });
                 }
                 true
             }
             Verdict::Dead => {
-                return Err(Miss { forward: Forward::Miss, reason: Reason::Overtaken, spare: None });
+                return Err(Miss {
+                    forward: Forward::Miss,
+                    reason: Reason::Overtaken,
+                    spare: None,
+                    prior: None,
+                });
             }
         };
         Ok(HandOut { page: Arc::clone(page), now, overtaken })

@@ -14,6 +14,7 @@ use crate::graph::{Cursor, Members};
 use crate::model::authority::{Scheme, without_default_port};
 use crate::model::implicit::{self, At};
 use crate::model::key::CacheKey;
+use crate::model::policy::Query;
 use crate::model::reason::Reason;
 use crate::model::snapshot::{Mode, Snapshot};
 use crate::model::tag::{Tag, TagId};
@@ -124,14 +125,8 @@ impl Isr {
         let at = host.as_deref().map_or(At::Anywhere, At::Host);
         let target = target.split('#').next().unwrap_or(target);
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let read_by = |declared: &[String]| {
-            let is_declared = |pair: &&str| declared.iter().any(|name| name == name_of(pair));
-            let mut pairs: Vec<&str> = query.split('&').filter(is_declared).collect();
-            pairs.sort_by_key(name_of);
-            pairs.join("&")
-        };
-        let known = self.0.parameters.read().unwrap_or_else(PoisonError::into_inner);
-        let queries: BTreeSet<String> = known.iter().map(|declared| read_by(declared)).collect();
+        let known = self.0.queries.read().unwrap_or_else(PoisonError::into_inner);
+        let queries: BTreeSet<String> = known.iter().map(|read| read_by(read, query)).collect();
         if queries.iter().all(String::is_empty) {
             return Ok(vec![(implicit::url(at, path, None), path.to_owned())]);
         }
@@ -181,6 +176,27 @@ impl Isr {
         // A visitor who changed nothing that is cached is owed nothing.
         Ok(stored.then_some(receipt))
     }
+
+    /// What an answer to an unsafe method says of its host's groups (RFC 9875 §3): what belongs to one is not used again.
+    ///
+    /// # Cancellation
+    ///
+    /// The mark may or may not be applied; repeating is safe.
+    pub async fn invalidate_groups(&self, host: &str, groups: &[String]) {
+        let tags: Vec<Tag> = groups.iter().map(|group| implicit::group(host, group)).collect();
+        if !tags.is_empty() {
+            self.invalidate(tags, Mode::Hard, Priority::Normal).await;
+        }
+    }
+}
+
+/// A URL's query as a policy has it in its keys.
+fn read_by(read: &Query, query: &str) -> String {
+    let Query::Declared(declared) = read else { return query.to_owned() };
+    let is_declared = |pair: &&str| declared.iter().any(|name| name == name_of(pair));
+    let mut pairs: Vec<&str> = query.split('&').filter(is_declared).collect();
+    pairs.sort_by_key(name_of);
+    pairs.join("&")
 }
 
 fn name_of<'a>(pair: &&'a str) -> &'a str {

@@ -47,6 +47,8 @@ pub struct Miss {
     pub reason: Reason,
     /// A page that may be served should the render fail.
     pub spare: Option<Arc<Page>>,
+    /// A page that the origin may say is unchanged, on a gateway route (RFC 9111 §4.3).
+    pub prior: Option<Arc<Page>>,
 }
 
 impl Hit {
@@ -54,6 +56,18 @@ impl Hit {
     #[must_use]
     pub const fn page(&self) -> &Arc<Page> {
         &self.page
+    }
+
+    /// The page, where the origin may say that it is unchanged.
+    #[must_use]
+    pub fn prior(&self) -> Option<Arc<Page>> {
+        prior_of(&self.page, self.staleness?)
+    }
+
+    /// Whether it is used beyond its lifetime or its marks.
+    #[must_use]
+    pub const fn is_stale(&self) -> bool {
+        self.staleness.is_some()
     }
 
     /// What of the page the request wants.
@@ -69,6 +83,14 @@ impl Hit {
     }
 }
 
+/// A page that was invalidated is not believed to be the same for a date of whole seconds or a weak comparison.
+fn prior_of(page: &Arc<Page>, staleness: Staleness) -> Option<Arc<Page>> {
+    let is_strong =
+        || page.validators().etag.is_some_and(|etag| etag.starts_with(b"\"")) && !page.reuse().own_etag;
+    let may = staleness == Staleness::Aged || is_strong();
+    may.then(|| Arc::clone(page))
+}
+
 impl Isr {
     /// Finds what to do with a request. `owed` is asked only if the page was softly invalidated: the sequence
     /// of the visitor's own receipt, zero without one.
@@ -76,7 +98,12 @@ impl Isr {
     #[inline]
     pub fn look_up(&self, key: &KeyRef<'_>, owed: impl FnOnce() -> u64) -> LookUp {
         let Some(page) = self.0.pages.find(key) else {
-            return LookUp::Miss(Miss { forward: Forward::UriMiss, reason: Reason::Absent, spare: None });
+            return LookUp::Miss(Miss {
+                forward: Forward::UriMiss,
+                reason: Reason::Absent,
+                spare: None,
+                prior: None,
+            });
         };
         let now = self.0.clock.now();
         // Before the marks are read: what is applied later is not remembered as seen.
@@ -85,6 +112,15 @@ impl Isr {
             return LookUp::Fresh(Hit { page, now, applied, staleness: None });
         }
         self.judge(page, now, applied, owed)
+    }
+
+    /// A page past its lifetime for a client that takes it so (RFC 9111 §5.2.1.2), where the origin does not forbid it.
+    #[must_use]
+    pub fn stale_hit(&self, page: Option<&Arc<Page>>) -> Option<Hit> {
+        let page = page.filter(|page| !page.reuse().never_stale)?;
+        let (now, applied) = (self.0.clock.now(), self.applied());
+        let is_aged = self.verdict_of(page, now, applied) == Verdict::Stale(Staleness::Aged);
+        is_aged.then(|| Hit { page: Arc::clone(page), now, applied, staleness: Some(Staleness::Aged) })
     }
 
     #[cold]
@@ -111,7 +147,11 @@ impl Isr {
                 {
                     self.0.pages.remove_page(key.hash(), &page);
                 }
-                LookUp::Miss(Miss { forward, reason, spare: spare.then_some(page) })
+                let prior = match verdict {
+                    Verdict::Stale(staleness) => prior_of(&page, staleness),
+                    Verdict::Fresh | Verdict::Dead => None,
+                };
+                LookUp::Miss(Miss { forward, reason, spare: spare.then_some(page), prior })
             }
         }
     }

@@ -15,6 +15,7 @@ use crate::chance::Chance;
 use crate::clock::{Clock, Moment};
 use crate::error::Result;
 use crate::graph::MemoryGraph;
+use crate::model::policy::Query;
 use crate::store::{Heads, MemoryPages, PageStore, Scopes};
 
 mod adapters;
@@ -24,6 +25,7 @@ mod builder;
 mod busy;
 pub(crate) mod cookie;
 mod counters;
+pub mod exchange;
 pub mod fill;
 pub mod flight;
 mod foreman;
@@ -45,6 +47,7 @@ pub mod stream;
 mod tell;
 #[cfg(test)]
 mod test_engine;
+mod varies;
 mod worker;
 
 pub use build_id::BuildId;
@@ -103,8 +106,10 @@ pub(crate) struct Inner {
     pub(crate) settling: tell::Settling,
     pub(crate) tag_headers: Box<[admit::TagHeader]>,
     pub(crate) runs: runs::Runs,
-    /// The parameters that policies declare, each way once, to read URLs as the pages' keys have them.
-    pub(crate) parameters: RwLock<BTreeSet<Box<[String]>>>,
+    /// How policies read a query, each way once, to read URLs as the pages' keys have them.
+    pub(crate) queries: RwLock<BTreeSet<Query>>,
+    /// The headers that a URL's answers vary on, on gateway routes.
+    pub(crate) varies: varies::Varies,
     pub(crate) counters: counters::Counters,
     pub(crate) notes: health::Notes,
     pub(crate) busy: Arc<busy::Busy>,

@@ -21,6 +21,10 @@ pub enum Forward {
     Miss,
     /// There was a page, but stale.
     Stale,
+    /// There are pages for the URI, but none for a request like this.
+    VaryMiss,
+    /// The request's own directives require it.
+    Request,
 }
 
 impl Forward {
@@ -31,6 +35,8 @@ impl Forward {
             Self::UriMiss => "uri-miss",
             Self::Miss => "miss",
             Self::Stale => "stale",
+            Self::VaryMiss => "vary-miss",
+            Self::Request => "request",
         }
     }
 }

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use http::{StatusCode, request};
 
+use super::origin::Obeys;
 use super::verdict::Loss;
+use crate::error::ConfigError;
 
-pub use super::rules::Rules;
+pub use super::rules::{Query, Rules};
 
 /// What happens to requests that carry cookies. A receipt's own cookie is never a reason for anything.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -20,6 +22,12 @@ pub enum Cookies {
     Ignore,
     /// These cookies bypass; all others are removed before the handler.
     BypassOn(Vec<String>),
+    /// On gateway routes, and their default: a request with a cookie is treated as one with `Authorization`. It is
+    /// answered from a page only if the page says that it is for such requests, too (RFC 9111 §3.5).
+    Explicit,
+    /// On gateway routes: a cookie has no meaning, as RFC 9111 has it. Only for origins whose pages name `Cookie` in
+    /// `Vary` wherever they depend on it.
+    Rfc,
 }
 
 impl Cookies {
@@ -71,6 +79,7 @@ pub struct Policy {
     pub(super) browser_max_age: Duration,
     pub(super) vary: Vec<String>,
     pub(super) query: Vec<String>,
+    pub(super) whole_query: bool,
     pub(super) variants: Vec<(String, Namer)>,
     pub(super) tenant: Option<Namer>,
     pub(super) draft: Option<Predicate>,
@@ -80,6 +89,9 @@ pub struct Policy {
     pub(super) max_body_bytes: Option<usize>,
     pub(super) empty: Empty,
     pub(super) loss: Loss,
+    pub(super) origin: Option<Obeys>,
+    /// The first setting that can't be right by itself.
+    pub(super) wrong: Option<ConfigError>,
 }
 
 impl Default for Policy {
@@ -94,6 +106,7 @@ impl Default for Policy {
             browser_max_age: Duration::ZERO,
             vary: Vec::new(),
             query: Vec::new(),
+            whole_query: false,
             variants: Vec::new(),
             tenant: None,
             draft: None,
@@ -103,6 +116,8 @@ impl Default for Policy {
             max_body_bytes: None,
             empty: Empty::default(),
             loss: Loss::default(),
+            origin: None,
+            wrong: None,
         }
     }
 }
@@ -188,6 +203,7 @@ impl Policy {
 
     /// The query parameters that are part of the key. The handler sees these, sorted by name, and no others.
     pub fn query<N: Into<String>>(mut self, parameters: impl IntoIterator<Item = N>) -> Self {
+        self.whole_query = false;
         self.query.extend(parameters.into_iter().map(Into::into));
         self
     }

@@ -9,6 +9,7 @@ use http::StatusCode;
 use http::header::HeaderName;
 
 use super::lifetime::Lifetime;
+use super::origin::Obeys;
 use super::policy::{Cookies, Empty, Namer, Policy, Predicate};
 use super::verdict::Loss;
 use crate::error::ConfigError;
@@ -43,6 +44,7 @@ impl Policy {
         ] {
             setting.map_or(Ok(()), |setting| check_range(field, setting, &range))?;
         }
+        let origin = self.obeys()?;
         let mut query = self.query.clone();
         query.sort_unstable();
         for name in &query {
@@ -71,7 +73,7 @@ impl Policy {
             lifetime_jitter: self.lifetime_jitter.unwrap_or_default(),
             browser_max_age: self.browser_max_age,
             vary: check_vary(&self.vary)?,
-            query: query.into(),
+            query: if self.whole_query { Query::Whole } else { Query::Declared(query.into()) },
             variants: self.variants.clone().into(),
             tenant: self.tenant.clone(),
             draft: self.draft.clone(),
@@ -81,6 +83,7 @@ impl Policy {
             max_body_bytes: self.max_body_bytes,
             empty: self.empty,
             loss: self.loss,
+            origin,
         })
     }
 }
@@ -98,8 +101,8 @@ pub struct Rules {
     pub browser_max_age: Duration,
     /// The declared headers.
     pub vary: Box<[HeaderName]>,
-    /// The declared parameters, sorted.
-    pub query: Box<[String]>,
+    /// What of a URL's query is part of the key.
+    pub query: Query,
     /// The computed dimensions.
     pub variants: Box<[(String, Namer)]>,
     /// See [`Policy::tenant`].
@@ -118,6 +121,17 @@ pub struct Rules {
     pub empty: Empty,
     /// See [`Policy::loss`].
     pub loss: Loss,
+    /// What the origin's answers are asked, on a gateway route.
+    pub origin: Option<Obeys>,
+}
+
+/// What of a URL's query is part of the key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Query {
+    /// These parameters, sorted.
+    Declared(Box<[String]>),
+    /// All of it, as it stands.
+    Whole,
 }
 
 impl Rules {
@@ -183,8 +197,12 @@ fn zero(field: &'static str, bound: &'static str) -> ConfigError {
     ConfigError::OutOfBounds { field, value: "0".to_owned(), bound }
 }
 
-fn malformed(field: &'static str, value: &str, reason: &str) -> ConfigError {
+pub(super) fn malformed(field: &'static str, value: &str, reason: &str) -> ConfigError {
     ConfigError::Malformed { field, value: value.to_owned(), reason: reason.to_owned() }
+}
+
+pub(super) fn no_header(field: &'static str, name: &str) -> ConfigError {
+    malformed(field, name, "it is not the name of a header")
 }
 
 /// P26: answers that say something about the request or the moment, not about the page, are never stored.
@@ -212,8 +230,7 @@ fn check_parameter(name: &str) -> Result<(), ConfigError> {
 fn check_vary(names: &[String]) -> Result<Box<[HeaderName]>, ConfigError> {
     let mut declared = Vec::with_capacity(names.len());
     for name in names {
-        let header = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| malformed("policy.vary", name, "it is not the name of a header"))?;
+        let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| no_header("policy.vary", name))?;
         let reason = match header.as_str() {
             "cookie" | "authorization" => "requests with credentials bypass; use `variant` or `tenant`",
             "host" => "the host is part of every key",

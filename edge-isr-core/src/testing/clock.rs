@@ -29,7 +29,7 @@ impl Default for ManualClock {
     fn default() -> Self {
         let second = 1_000_000_000;
         Self {
-            monotonic: Arc::new(AtomicU64::new(second)),
+            monotonic: Arc::new(AtomicU64::new(Moment::BEGINNING.as_nanos())),
             wall: Arc::new(AtomicU64::new(1_800_000_000 * second)),
         }
     }

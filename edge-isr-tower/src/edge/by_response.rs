@@ -1,6 +1,7 @@
 //! Invalidation by response: what an unsafe request invalidates, and the receipt its visitor gets.
 
 use edge_isr_core::isr::RECEIPT_COOKIE;
+use edge_isr_core::model::origin::groups;
 use edge_isr_core::{Isr, Mode};
 use http::header::{CONTENT_LOCATION, HeaderMap, HeaderValue, LOCATION, SET_COOKIE};
 use http::{Response, Uri};
@@ -26,7 +27,7 @@ impl Target {
 
 /// RFC 9111 §4.4: an unsafe method that succeeded invalidates its URL, and where `Location` and
 /// `Content-Location` point on the same host. The visitor gets one receipt, the latest.
-pub(crate) async fn after_unsafe<B>(isr: &Isr, target: Target, response: &mut Response<B>) {
+pub(crate) async fn after_unsafe<B>(isr: &Isr, target: Target, mode: Mode, response: &mut Response<B>) {
     let status = response.status();
     let headers = response.headers_mut();
     let mut latest = None;
@@ -37,8 +38,10 @@ pub(crate) async fn after_unsafe<B>(isr: &Isr, target: Target, response: &mut Re
             urls.extend(reference.map(|reference| resolve(&target.url, reference)));
         }
         let targets: Vec<&str> = urls.iter().map(String::as_str).collect();
-        let receipt = isr.invalidate_urls(&host, &targets, Mode::Soft).await.ok().flatten();
-        latest = receipt.map(|receipt| receipt.cookie());
+        let receipt = isr.invalidate_urls(&host, &targets, mode).await.ok().flatten();
+        // Nobody is owed more than what everyone gets after a hard invalidation.
+        latest = receipt.filter(|_| mode == Mode::Soft).map(|receipt| receipt.cookie());
+        isr.invalidate_groups(&host, &groups::invalidated_by(headers)).await;
     }
     keep_latest(isr, headers, latest);
 }

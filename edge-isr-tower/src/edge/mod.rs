@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use edge_isr_core::Isr;
+use edge_isr_core::{Isr, Mode};
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -98,7 +98,7 @@ where
         let future = self.inner.call(Request::from_parts(parts, body));
         let future = async move {
             let mut response = future.await?;
-            after_unsafe(&isr, target, &mut response).await;
+            after_unsafe(&isr, target, Mode::Soft, &mut response).await;
             take_back(response.headers_mut(), isr.name());
             Ok(response)
         };

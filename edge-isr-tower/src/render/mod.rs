@@ -14,9 +14,8 @@ use futures_util::FutureExt;
 use http::Response;
 use http::header::HeaderMap;
 use tokio::sync::oneshot;
-use tower::ServiceExt;
 
-use self::collect::{Rendered, collect};
+use self::collect::Rendered;
 use crate::body::{IsrBody, Rest};
 use crate::context::IsrContext;
 use crate::facts::RouteFacts;
@@ -24,6 +23,7 @@ use crate::inner::{Inner, PageBody, RequestBody};
 use crate::service::Shared;
 
 mod collect;
+mod exchange;
 mod order;
 
 pub(crate) use order::Order;
@@ -107,12 +107,9 @@ where
         Err(_) => None,
     };
     isr.count_render();
-    let Some(request) = order.request::<ReqBody>(context.clone()) else { return Led::Abandoned };
     let inner = shared.inner();
     permit.begin(isr.now());
-    let rendering = context
-        .clone()
-        .scope(async move { collect(inner.oneshot(request).await, &order.route, limits.body_bytes).await });
+    let rendering = context.clone().scope(exchange::ask(isr, inner, &order, &context));
     let rendered =
         match tokio::time::timeout(limits.render_timeout, AssertUnwindSafe(rendering).catch_unwind()).await {
             Err(_) => {
@@ -123,11 +120,12 @@ where
                 isr.fail(permit, Outcome::Panicked);
                 return Led::Panicked(panic);
             }
-            Ok(Ok(Err(error))) => {
+            Ok(Ok(None)) => return Led::Abandoned,
+            Ok(Ok(Some(Err(error)))) => {
                 isr.fail(permit, Outcome::Failed);
                 return Led::Failed(error);
             }
-            Ok(Ok(Ok(rendered))) => rendered,
+            Ok(Ok(Some(Ok(rendered)))) => rendered,
         };
     land(shared, permit, rendered, &context).await
 }
@@ -140,8 +138,8 @@ async fn land<S, F, B, E>(
     context: &IsrContext,
 ) -> Led<B, E> {
     let isr = &shared.isr;
-    let (parts, body, route) = match rendered {
-        Rendered::Complete { parts, body, route } => (parts, body, route),
+    let (parts, body, route, exchange) = match rendered {
+        Rendered::Complete { parts, body, route, exchange } => (parts, body, route, exchange),
         Rendered::Vetoed { response, reason } => {
             context.seal();
             isr.refuse(&permit, response.status(), reason);
@@ -153,7 +151,7 @@ async fn land<S, F, B, E>(
             return Led::Own(response, reason);
         }
     };
-    let sealed = context.seal();
+    let sealed = Sealed { exchange: exchange.map(Box::new), ..context.seal() };
     match isr.admit(&permit, &route.rules, parts, body, &sealed, |page| context.sealed_as(page)) {
         Admitted::Page(page, kept) => {
             let key = permit.key().clone();

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use edge_isr_core::model::key::CacheKey;
+use edge_isr_core::model::page::Page;
 use edge_isr_core::{Isr, Reason, TagSet};
+use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{Extensions, Request, Uri, request};
 
 use crate::context::IsrContext;
 use crate::facts::RouteFacts;
+use crate::gateway::HandedOn;
 use crate::routes::Route;
 use crate::service::Shared;
 
@@ -27,6 +30,8 @@ pub(crate) struct Order {
     pub(crate) missing: Option<String>,
     /// Whether something between the router and the layer changed the URI.
     is_rewritten: bool,
+    /// On a gateway route: the visitor's own request.
+    pub(super) handed_on: Option<HandedOn>,
 }
 
 impl Order {
@@ -46,8 +51,27 @@ impl Order {
         // A nested router cuts off the front, and leaves `/` of the whole; whoever changed more did it by
         // something that is not in the key.
         let is_rewritten = !key.path().ends_with(&*path) && &*path != "/";
+        let is_gateway = route.rules.origin.is_some();
+        let handed_on = is_gateway.then(|| HandedOn::of(&shared.isr, route, parts));
         let route = Arc::clone(route);
-        Self { key, route, path, extensions, tags, missing, is_rewritten }
+        Self { key, route, path, extensions, tags, missing, is_rewritten, handed_on }
+    }
+
+    /// Asks the origin whether this page is still right, on a gateway route.
+    pub(crate) fn about(mut self, prior: Option<Arc<Page>>) -> Self {
+        if let Some(handed_on) = &mut self.handed_on {
+            handed_on.prior = prior;
+        }
+        self
+    }
+
+    /// With the visitor's own conditions and range, on a gateway route: for an answer that nobody shares.
+    pub(crate) fn narrowed(mut self, parts: &request::Parts) -> Self {
+        if let Some(handed_on) = &mut self.handed_on {
+            handed_on.narrow(&parts.headers);
+            handed_on.prior = None;
+        }
+        self
     }
 
     /// Why the page must not be stored, whatever the handler says.
@@ -61,6 +85,11 @@ impl Order {
         Some(Reason::TagParamMissing)
     }
 
+    /// The stale page that the origin is asked about.
+    pub(super) fn prior(&self) -> Option<&Arc<Page>> {
+        self.handed_on.as_ref()?.prior.as_ref()
+    }
+
     /// The request the handler sees: what is in the key, and nothing else (P23).
     pub(super) fn request<B: Default>(&self, context: IsrContext) -> Option<Request<B>> {
         let mut request = self.key.request()?.map(|()| B::default());
@@ -70,6 +99,14 @@ impl Order {
         };
         // Origin form for all, so that HTTP/1 and HTTP/2 visitors can't make a difference.
         *request.uri_mut() = Uri::from(PathAndQuery::try_from(target).ok()?);
+        if let Some(handed_on) = &self.handed_on {
+            let host = std::mem::replace(request.headers_mut(), handed_on.headers.clone()).remove(HOST);
+            // HTTP/2 has it in the URI.
+            if let (Some(host), false) = (host, request.headers().contains_key(HOST)) {
+                request.headers_mut().insert(HOST, host);
+            }
+            request.extensions_mut().extend(handed_on.extensions.clone());
+        }
         let extensions = request.extensions_mut();
         extensions.extend(self.extensions.clone());
         extensions.insert(context);

@@ -8,6 +8,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
 use super::lifetime::Lifetime;
+use super::reuse::Reuse;
 use super::verdict::Loss;
 
 mod parts;
@@ -34,6 +35,7 @@ pub struct Head {
     pub(super) prior: Option<Box<str>>,
     pub(super) lifetime: Lifetime,
     pub(super) loss: Loss,
+    pub(super) reuse: Reuse,
     pub(super) id: Box<[u8]>,
 }
 
@@ -72,6 +74,12 @@ impl Head {
     #[must_use]
     pub const fn loss(&self) -> Loss {
         self.loss
+    }
+
+    /// What a gateway route has to know to use them again.
+    #[must_use]
+    pub const fn reuse(&self) -> Reuse {
+        self.reuse
     }
 
     /// The place of a field among the page's own values.

@@ -10,6 +10,7 @@ use super::{CACHE_TAG, Head, SURROGATE_KEY};
 use crate::ladder;
 use crate::model::cache_status::CACHE_STATUS;
 use crate::model::lifetime::Lifetime;
+use crate::model::reuse::Reuse;
 use crate::model::storable::is_targeted;
 use crate::model::verdict::Loss;
 
@@ -24,6 +25,7 @@ pub struct HeadParts {
     common: HeaderMap,
     lifetime: Lifetime,
     loss: Loss,
+    reuse: Reuse,
 }
 
 impl HeadParts {
@@ -35,6 +37,7 @@ impl HeadParts {
             CONTENT_LENGTH,
             LAST_MODIFIED,
             DATE,
+            EXPIRES,
             LOCATION,
             CONTENT_LOCATION,
             LINK,
@@ -57,7 +60,13 @@ impl HeadParts {
                 own.push((name, value));
             }
         }
-        Self { status, own, prior, common: headers, lifetime, loss }
+        Self { status, own, prior, common: headers, lifetime, loss, reuse: Reuse::default() }
+    }
+
+    /// With what a gateway route has to know.
+    #[must_use]
+    pub fn with_reuse(self, reuse: Reuse) -> Self {
+        Self { reuse, ..self }
     }
 
     /// The page's own values, in the order of the template.
@@ -70,7 +79,7 @@ impl HeadParts {
     pub fn id(&self) -> Box<[u8]> {
         let mut id = self.status.as_u16().to_le_bytes().to_vec();
         id.extend_from_slice(self.prior.as_deref().unwrap_or_default().as_bytes());
-        id.push(self.loss as u8);
+        id.extend_from_slice(&[self.loss as u8, self.reuse.bits()]);
         for duration in [self.lifetime.fresh, self.lifetime.while_revalidate, self.lifetime.if_error] {
             id.extend_from_slice(&duration.as_nanos().to_le_bytes());
         }
@@ -98,9 +107,17 @@ impl HeadParts {
         let mut in_304 = Vec::with_capacity(self.own.len());
         for (name, _) in self.own {
             // The length is the one a 200 would have (RFC 9110 §8.6); without it a server may add a wrong one.
-            let kept =
-                [ETAG, CONTENT_LENGTH, LAST_MODIFIED, DATE, CONTENT_LOCATION, SURROGATE_KEY, CACHE_TAG]
-                    .contains(&name);
+            let kept = [
+                ETAG,
+                CONTENT_LENGTH,
+                LAST_MODIFIED,
+                DATE,
+                EXPIRES,
+                CONTENT_LOCATION,
+                SURROGATE_KEY,
+                CACHE_TAG,
+            ]
+            .contains(&name);
             if kept {
                 not_modified.insert(name.clone(), PLACEHOLDER);
             }
@@ -123,6 +140,7 @@ impl HeadParts {
             prior: self.prior,
             lifetime: self.lifetime,
             loss: self.loss,
+            reuse: self.reuse,
             id,
         }
     }

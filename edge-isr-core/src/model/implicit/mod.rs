@@ -82,6 +82,16 @@ pub fn url(at: At<'_>, path: &str, query: Option<&str>) -> Tag {
     Tag::reserved(text)
 }
 
+/// A cache group of a host: compared character by character, and not folded as tags are (RFC 9875 §2).
+#[must_use]
+pub fn group(host: &str, group: &str) -> Tag {
+    let mut text = String::from("~group:");
+    encode_exact(&mut text, without_default_port(host).as_bytes());
+    text.push(':');
+    encode_exact(&mut text, group.as_bytes());
+    Tag::reserved(text)
+}
+
 /// Calls `each` with the text of every implicit tag of a page.
 pub fn each(key: &KeyRef<'_>, build_id: Option<&str>, mut each: impl FnMut(&str)) {
     each("~all");

@@ -4,6 +4,7 @@
 //! shares with its neighbours is its [`Scope`].
 
 mod cache_key;
+mod dimension;
 mod key_ref;
 mod scope;
 #[cfg(test)]
@@ -11,5 +12,6 @@ mod tests;
 
 pub use cache_key::CacheKey;
 pub(crate) use cache_key::read;
+pub use dimension::{dimension, selecting};
 pub use key_ref::{Dimension, KeyRef};
 pub use scope::{Audience, Scope};

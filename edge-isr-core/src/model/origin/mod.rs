@@ -125,4 +125,6 @@ pub struct Terms {
     pub age: Duration,
     /// Whether it may be stored from and reused for requests with credentials (RFC 9111 §3.5).
     pub for_credentials: bool,
+    /// Whether it is never used once it is stale, whatever a request allows (RFC 9111 §4.2.4).
+    pub never_stale: bool,
 }

@@ -56,7 +56,11 @@ pub fn terms(parts: &response::Parts, asked: &Asked, obeys: &Obeys) -> Result<Te
     if lifetime.total() <= age && !validation::has_validator(headers, asked.received) {
         return Err(if directives.no_cache { Reason::NoCache } else { Reason::NoFreshness });
     }
-    Ok(Terms { lifetime, age, for_credentials })
+    let never_stale = directives.no_cache
+        || directives.must_revalidate
+        || directives.proxy_revalidate
+        || directives.s_maxage.said().is_some();
+    Ok(Terms { lifetime, age, for_credentials, never_stale })
 }
 
 /// RFC 9111 §3: what forbids storing. `private` with field names is the whole of it (§5.2.2.7 allows that).

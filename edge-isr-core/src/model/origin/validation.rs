@@ -22,6 +22,12 @@ fn etag(headers: &HeaderMap) -> Option<&HeaderValue> {
     lines.next().is_none().then_some(first)
 }
 
+/// Whether the stored answer has something to ask the origin with.
+#[must_use]
+pub fn is_possible(stored: &HeaderMap) -> bool {
+    etag(stored).is_some() || stored.contains_key(LAST_MODIFIED)
+}
+
 /// Makes a request ask whether the stored answer is still right, in place of the conditions of its own.
 pub fn conditions(stored: &HeaderMap, request: &mut HeaderMap) {
     for name in [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, IF_RANGE] {

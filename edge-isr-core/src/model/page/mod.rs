@@ -21,6 +21,7 @@ use crate::sync::modelled::AtomicU64;
 
 mod answer;
 mod downstream;
+mod of_origin;
 
 pub use downstream::{keep_private, zero_freshness};
 

@@ -127,6 +127,11 @@ impl Tag {
         Self(shorten(text).into())
     }
 
+    /// A tag as a page keeps it: canonical already.
+    pub(crate) fn stored(text: &str) -> Self {
+        Self(text.into())
+    }
+
     /// The canonical text.
     #[must_use]
     pub fn as_str(&self) -> &str {

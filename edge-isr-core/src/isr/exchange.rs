@@ -1,0 +1,111 @@
+//! What a gateway route adds to admitting an answer: the origin's own terms decide.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::header::{AGE, CONTENT_LENGTH, DATE, ETAG, HeaderMap, HeaderValue};
+use http::response;
+
+use super::Isr;
+use super::admit::{Admission, Sealed, etag};
+use crate::clock::Moment;
+use crate::model::key::CacheKey;
+use crate::model::lifetime::Lifetime;
+use crate::model::origin::{self, Asked, Obeys};
+use crate::model::policy::Rules;
+use crate::model::reason::Reason;
+use crate::model::reuse::Reuse;
+use crate::model::storable;
+use crate::model::tag::TagSet;
+
+/// One request to an origin, and when its answer came.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// The request's headers as the origin saw them.
+    pub headers: HeaderMap,
+    /// Whose request it was, and when it was sent and answered by the time of day.
+    pub asked: Asked,
+    /// When the answer's head came.
+    pub at: Moment,
+    /// The tags of a page that the answer says is unchanged.
+    pub tags: TagSet,
+}
+
+impl Isr {
+    /// The time of day: what an origin's dates are compared with.
+    #[must_use]
+    pub fn wall(&self) -> SystemTime {
+        self.0.clock.wall()
+    }
+
+    /// Whether an origin's answer may be stored, for how long, and under which key.
+    pub(super) fn may_store_as_origin(
+        &self,
+        asked: &CacheKey,
+        rules: &Rules,
+        obeys: &Obeys,
+        (parts, body): (&response::Parts, &[Bytes]),
+        sealed: &Sealed,
+        exchange: &Exchange,
+    ) -> Result<Admission, Reason> {
+        let terms = origin::terms(parts, &exchange.asked, obeys)?;
+        let len: usize = body.iter().map(Bytes::len).sum();
+        storable::body(parts, len, rules)?;
+        if let Some(reason) = sealed.veto {
+            return Err(reason);
+        }
+        let mut tags = sealed.tags.clone();
+        tags.extend(exchange.tags.iter().cloned());
+        tags.extend(origin::tags_of(&parts.headers, obeys)?.iter().cloned());
+        let tags = self.with_groups(tags, asked, &parts.headers);
+        if tags.len() > self.0.limits.tags_per_page {
+            return Err(Reason::TooManyTags);
+        }
+        let key = self.key_of_answer(asked, origin::vary::named(&parts.headers)?, exchange)?;
+        if parts.status.is_server_error() && self.may_stand_in(&key) {
+            // A failure that may be stored does not displace the page that may be served in its place.
+            return Err(Reason::Status);
+        }
+        let reuse = Reuse {
+            for_credentials: terms.for_credentials,
+            never_stale: terms.never_stale,
+            own_etag: !parts.headers.contains_key(ETAG),
+        };
+        Ok(Admission { key, tags, lifetime: terms.lifetime, born: exchange.at.before(terms.age), reuse })
+    }
+
+    fn may_stand_in(&self, key: &CacheKey) -> bool {
+        self.0.pages.peek(key).is_some_and(|page| self.stand_in(&page).is_some())
+    }
+
+    /// Puts on what every page of a gateway route leaves with; its freshness is the origin's to tell.
+    pub(super) fn dress_as_origin(&self, headers: &mut HeaderMap, obeys: &Obeys, body: &[Bytes]) {
+        storable::strip_hop_by_hop(headers);
+        headers.remove(AGE);
+        let len: usize = body.iter().map(Bytes::len).sum();
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
+        if !headers.contains_key(ETAG) {
+            headers.insert(ETAG, etag(body));
+        }
+        if !headers.contains_key(DATE)
+            && let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(self.wall()))
+        {
+            // RFC 9110 §6.6.1: who stores it adds the date that it lacks.
+            headers.insert(DATE, date);
+        }
+        if !obeys.pass_tag_headers {
+            obeys.tag_headers.iter().for_each(|name| drop(headers.remove(name)));
+        }
+    }
+
+    /// An answer that is not stored, as those who wait share it.
+    pub(super) fn unstored(&self, key: &CacheKey) -> Admission {
+        Admission {
+            key: key.clone(),
+            tags: TagSet::default(),
+            lifetime: Lifetime::default(),
+            born: self.0.clock.now(),
+            reuse: Reuse::default(),
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! What else an origin's answer says about being used again.
+
+/// What a gateway route has to know of a page beside its lifetime. It follows from the head, and stands in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reuse {
+    /// Requests with credentials may be answered from it (RFC 9111 §3.5).
+    pub for_credentials: bool,
+    /// It is never used once it is stale, whatever a request allows (RFC 9111 §4.2.4).
+    pub never_stale: bool,
+    /// Its entity tag is ours: the origin does not know it.
+    pub own_etag: bool,
+}
+
+impl Reuse {
+    /// As one byte.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.for_credentials as u8 | (self.never_stale as u8) << 1 | (self.own_etag as u8) << 2
+    }
+}

@@ -1,0 +1,194 @@
+//! What a gateway route does otherwise: the visitor's own request goes to the origin, and what may be used
+//! again is what the origin's answer says (RFC 9111 §4).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_isr_core::isr::look_up::{Hit, LookUp, Miss};
+use edge_isr_core::model::cache_status::{CacheStatus, Forward};
+use edge_isr_core::model::key::{CacheKey, KeyRef, selecting};
+use edge_isr_core::model::origin::wishes::{self, Wishes};
+use edge_isr_core::model::origin::{Obeys, RequestDirectives};
+use edge_isr_core::model::page::Page;
+use edge_isr_core::{Cookies, Isr, Reason};
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, COOKIE, HeaderMap, HeaderName, IF_MATCH,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, PRAGMA, RANGE,
+};
+use http::{Extensions, request};
+
+use crate::routes::Route;
+
+/// What a visitor's request hands on to the origin.
+#[derive(Debug)]
+pub(crate) struct HandedOn {
+    pub(crate) headers: HeaderMap,
+    pub(crate) extensions: Extensions,
+    pub(crate) has_authorization: bool,
+    pub(crate) has_cookie: bool,
+    /// A stale page that the origin is asked about.
+    pub(crate) prior: Option<Arc<Page>>,
+}
+
+/// What asks for less than a whole page.
+const NARROWING: [HeaderName; 6] =
+    [IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_MATCH, IF_UNMODIFIED_SINCE, IF_RANGE, RANGE];
+
+impl HandedOn {
+    /// The visitor's request as the origin sees it: for a whole page.
+    pub(crate) fn of(isr: &Isr, route: &Route, parts: &request::Parts) -> Self {
+        let mut headers = parts.headers.clone();
+        NARROWING.iter().for_each(|name| drop(headers.remove(name)));
+        if route.rules.cookies == Cookies::Ignore {
+            headers.remove(COOKIE);
+        }
+        if isr.compresses() {
+            headers.remove(ACCEPT_ENCODING);
+        }
+        let has_authorization = headers.contains_key(AUTHORIZATION);
+        let has_cookie = headers.contains_key(COOKIE);
+        Self { headers, extensions: parts.extensions.clone(), has_authorization, has_cookie, prior: None }
+    }
+
+    /// For what the visitor asked for, and no more.
+    pub(crate) fn narrow(&mut self, asked: &HeaderMap) {
+        for name in NARROWING {
+            for value in asked.get_all(&name) {
+                self.headers.append(&name, value.clone());
+            }
+        }
+    }
+}
+
+/// What is to be done for a request on a gateway route.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Answer from this page; render it anew meanwhile if it is stale.
+    Answer(Hit, bool),
+    /// Render, with others or alone.
+    Render(CacheKey, Miss, Option<Reason>),
+    /// Hand the request on as it is, and store nothing.
+    HandOn(Forward, Reason),
+    /// Nothing stored serves, and the client wants nothing else (RFC 9111 §5.2.1.7).
+    OnlyIfCached,
+}
+
+/// Decides for a request whose key without dimensions led to `found`.
+pub(crate) fn next(
+    isr: &Isr,
+    route: &Route,
+    obeys: &Obeys,
+    key: &KeyRef<'_>,
+    found: LookUp,
+    parts: &request::Parts,
+) -> Next {
+    let (own, found) = match found {
+        LookUp::Miss(_) => again_with_dimensions(isr, key, &parts.headers).unwrap_or((None, found)),
+        found => (None, found),
+    };
+    let own = || own.unwrap_or_else(|| isr.own_key(key));
+    let wishes = match obeys.request_directives {
+        RequestDirectives::Honor => wishes::of(&parts.headers),
+        RequestDirectives::Ignore => Wishes::default(),
+    };
+    if wishes.no_store {
+        return Next::HandOn(Forward::Bypass, Reason::NoStore);
+    }
+    let credentials = credentials(route, &parts.headers);
+    let found = as_wished(isr, found, &wishes);
+    if let Some(reason) = credentials {
+        return match found {
+            LookUp::Fresh(hit) if hit.page().reuse().for_credentials => Next::Answer(hit, false),
+            LookUp::Stale(hit) if hit.page().reuse().for_credentials => Next::Answer(hit, true),
+            _ if wishes.only_if_cached => Next::OnlyIfCached,
+            _ if !is_plain(parts) => Next::HandOn(Forward::Bypass, reason),
+            LookUp::Miss(missed) => Next::Render(own(), missed, Some(reason)),
+            LookUp::Fresh(_) | LookUp::Stale(_) => {
+                let missed = Miss { forward: Forward::Bypass, reason, spare: None, prior: None };
+                Next::Render(own(), missed, Some(reason))
+            }
+        };
+    }
+    match found {
+        LookUp::Fresh(hit) => Next::Answer(hit, false),
+        LookUp::Stale(hit) => Next::Answer(hit, true),
+        LookUp::Miss(_) if wishes.only_if_cached => Next::OnlyIfCached,
+        // Neither is what a page is made of, and a whole page may be far more than was asked for.
+        LookUp::Miss(missed) if missed.prior.is_none() && !is_plain(parts) => {
+            let reason = if parts.method == http::Method::HEAD { Reason::Method } else { Reason::Partial };
+            Next::HandOn(missed.forward, reason)
+        }
+        LookUp::Miss(missed) => Next::Render(own(), missed, None),
+    }
+}
+
+/// Whether the answer to a request may become a page: a `GET` for all of it.
+fn is_plain(parts: &request::Parts) -> bool {
+    parts.method == http::Method::GET && !parts.headers.contains_key(RANGE)
+}
+
+/// Why a request is one visitor's own (RFC 9111 §3.5).
+fn credentials(route: &Route, headers: &HeaderMap) -> Option<Reason> {
+    if headers.contains_key(AUTHORIZATION) {
+        return Some(Reason::Authorization);
+    }
+    let counts = route.rules.cookies == Cookies::Explicit && headers.contains_key(COOKIE);
+    counts.then_some(Reason::Cookie)
+}
+
+/// Looks again with what the URL's answers are known to vary on.
+fn again_with_dimensions(
+    isr: &Isr,
+    key: &KeyRef<'_>,
+    headers: &HeaderMap,
+) -> Option<(Option<CacheKey>, LookUp)> {
+    let names = isr.varies_on(key)?;
+    let dimensions = names.iter().map(|name| selecting(headers, name)).collect::<Result<Vec<_>, _>>().ok()?;
+    let key = KeyRef { vary: &names, dimensions: &dimensions, ..*key };
+    let found = match isr.look_up(&key, || 0) {
+        LookUp::Miss(missed) if missed.reason == Reason::Absent => {
+            LookUp::Miss(Miss { forward: Forward::VaryMiss, ..missed })
+        }
+        found => found,
+    };
+    Some((Some(isr.own_key(&key)), found))
+}
+
+/// What a request asks of a stored page (RFC 9111 §5.2.1).
+fn as_wished(isr: &Isr, found: LookUp, wishes: &Wishes) -> LookUp {
+    let hit = match found {
+        LookUp::Fresh(hit) | LookUp::Stale(hit) if *wishes != Wishes::default() => hit,
+        LookUp::Miss(missed) if wishes.max_stale.is_some() => match isr.stale_hit(missed.prior.as_ref()) {
+            Some(hit) => hit,
+            None => return LookUp::Miss(missed),
+        },
+        found => return found,
+    };
+    let (age, fresh) = (hit.age(), hit.page().lifetime().fresh);
+    let left = fresh.saturating_sub(age);
+    let is_too_old =
+        wishes.max_age.is_some_and(|most| age > most) || wishes.min_fresh.is_some_and(|least| left < least);
+    let may_be_stale = wishes.max_stale.is_some_and(|most| age.saturating_sub(fresh) <= most);
+    let is_refused = wishes.no_cache || is_too_old || (left == Duration::ZERO && !may_be_stale);
+    if !is_refused {
+        return if hit.is_stale() { LookUp::Stale(hit) } else { LookUp::Fresh(hit) };
+    }
+    let prior = Some(Arc::clone(hit.page()));
+    LookUp::Miss(Miss { forward: Forward::Request, reason: Reason::Directive, spare: None, prior })
+}
+
+/// Whether a request says something that only a gateway route listens to.
+pub(crate) fn has_wishes(obeys: &Obeys, headers: &HeaderMap) -> bool {
+    obeys.request_directives == RequestDirectives::Honor
+        && (headers.contains_key(CACHE_CONTROL) || headers.contains_key(PRAGMA))
+}
+
+/// The `Cache-Status` of an answer that was not even asked for.
+pub(crate) fn only_if_cached(isr: &Isr) -> http::HeaderValue {
+    let status = CacheStatus {
+        forward: Some(Forward::Request),
+        detail: Some(Reason::Directive),
+        ..CacheStatus::default()
+    };
+    status.to_value(isr.name())
+}

@@ -1,0 +1,124 @@
+//! Asking for an answer: once on a policy route; on a gateway route as the visitor asked, with the conditions of
+//! a page that may have stayed as it was.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use edge_isr_core::isr::exchange::Exchange;
+use edge_isr_core::model::origin::{Asked, validation};
+use edge_isr_core::model::page::Page;
+use edge_isr_core::model::tag::TagSet;
+use edge_isr_core::{BoxError, Isr};
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body::Body;
+use tower::ServiceExt;
+
+use super::collect::{Rendered, collect};
+use super::order::Order;
+use crate::context::IsrContext;
+use crate::inner::{Inner, PageBody, RequestBody};
+
+/// Asks the inner service and collects what it answers; `None` when the key holds something no request can carry.
+pub(super) async fn ask<S, ReqBody, ResBody>(
+    isr: &Isr,
+    inner: S,
+    order: &Order,
+    context: &IsrContext,
+) -> Option<Result<Rendered<ResBody>, S::Error>>
+where
+    S: Inner<ReqBody, ResBody>,
+    ReqBody: RequestBody,
+    ResBody: PageBody,
+{
+    let request = order.request::<ReqBody>(context.clone())?;
+    if order.handed_on.is_none() {
+        return Some(take(isr, inner.oneshot(request).await, order, None).await);
+    }
+    let prior = order.prior().map(|page| (page, page.stored_headers()));
+    let Some((page, stored)) = prior.filter(|(_, stored)| validation::is_possible(stored)) else {
+        return Some(send(isr, inner, order, request).await);
+    };
+    let mut asking = order.request::<ReqBody>(context.clone())?;
+    validation::conditions(&stored, asking.headers_mut());
+    let exchange = Pending::of(isr, asking.headers(), order);
+    match inner.clone().oneshot(asking).await {
+        Ok(answer) if answer.status() == StatusCode::NOT_MODIFIED => {
+            if validation::is_about(&stored, answer.headers()) {
+                return Some(Ok(unchanged(page, stored, &answer, exchange.answered(isr), order)));
+            }
+            // It speaks of something else (RFC 9111 §4.3.4): once more, for all of it.
+            Some(send(isr, inner, order, request).await)
+        }
+        answer => Some(take(isr, answer, order, Some(exchange)).await),
+    }
+}
+
+async fn send<S, ReqBody, ResBody>(
+    isr: &Isr,
+    inner: S,
+    order: &Order,
+    request: Request<ReqBody>,
+) -> Result<Rendered<ResBody>, S::Error>
+where
+    S: Inner<ReqBody, ResBody>,
+    ReqBody: RequestBody,
+    ResBody: PageBody,
+{
+    let exchange = Pending::of(isr, request.headers(), order);
+    let answer = inner.oneshot(request).await;
+    take(isr, answer, order, Some(exchange)).await
+}
+
+async fn take<B, E>(
+    isr: &Isr,
+    answer: Result<Response<B>, E>,
+    order: &Order,
+    exchange: Option<Pending>,
+) -> Result<Rendered<B>, E>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let exchange = exchange.map(|pending| pending.answered(isr));
+    Ok(collect(answer?, exchange, &order.route, isr.limits().body_bytes).await)
+}
+
+/// The stored page with what a 304 says of it (RFC 9111 §4.3.4).
+fn unchanged<A, B>(
+    page: &Page,
+    stored: HeaderMap,
+    answer: &Response<A>,
+    exchange: Exchange,
+    order: &Order,
+) -> Rendered<B> {
+    let mut parts = Response::new(()).into_parts().0;
+    parts.status = page.status();
+    let names_tags = order.route.rules.origin.iter().flat_map(|obeys| &obeys.tag_headers);
+    let is_silent = !names_tags.into_iter().any(|name| answer.headers().contains_key(name));
+    let tags = if is_silent { page.tag_set() } else { TagSet::default() };
+    parts.headers = validation::merged(stored, answer.headers());
+    let exchange = Some(Exchange { tags, ..exchange });
+    Rendered::Complete { parts, body: vec![page.body()], route: Arc::clone(&order.route), exchange }
+}
+
+/// A request on its way.
+struct Pending {
+    headers: HeaderMap,
+    has_authorization: bool,
+    has_cookie: bool,
+    sent: std::time::SystemTime,
+}
+
+impl Pending {
+    fn of(isr: &Isr, headers: &HeaderMap, order: &Order) -> Self {
+        let (has_authorization, has_cookie) =
+            order.handed_on.as_ref().map_or((false, false), |own| (own.has_authorization, own.has_cookie));
+        Self { headers: headers.clone(), has_authorization, has_cookie, sent: isr.wall() }
+    }
+
+    fn answered(self, isr: &Isr) -> Exchange {
+        let Self { headers, has_authorization, has_cookie, sent } = self;
+        let asked = Asked { has_authorization, has_cookie, sent, received: isr.wall() };
+        Exchange { headers, asked, at: isr.now(), tags: TagSet::default() }
+    }
+}

@@ -1,0 +1,137 @@
+//! What a visitor who waited leaves with.
+
+use bytes::Bytes;
+use edge_isr_core::isr::fill::HandOut;
+use edge_isr_core::model::cache_status::{CACHE_STATUS, CacheStatus};
+use edge_isr_core::model::conditional::{Selection, select};
+use edge_isr_core::model::key::Audience;
+use edge_isr_core::model::page::{Page, keep_private};
+use edge_isr_core::{BoxError, Reason};
+use http::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
+use http::{Method, Response, StatusCode};
+use http_body::Body;
+
+use super::{Landed, Visitor};
+use crate::body::IsrBody;
+use crate::render::forbid_caching;
+
+impl<S, F> Visitor<S, F> {
+    /// An answer from a page that was rendered for this request or for one it waited with.
+    pub(super) fn answer_from<B>(
+        &self,
+        given: &HandOut,
+        collapsed: bool,
+        unstored: Option<Reason>,
+        why: Reason,
+    ) -> Response<IsrBody<B>> {
+        let isr = &self.shared.isr;
+        let status = CacheStatus {
+            forward: Some(self.asked.missed.forward),
+            status: Some(given.page.status().as_u16()),
+            stored: unstored.is_none() && !given.page.is_unstored_failure(),
+            collapsed,
+            detail: Some(unstored.unwrap_or(why)),
+            ..CacheStatus::default()
+        };
+        let selection = self.select(&given.page);
+        // What is not stored can't be listed, so nobody could tell a cache downstream to forget it.
+        let unlisted =
+            matches!(unstored, Some(Reason::StoreRefused | Reason::VariantLimit | Reason::Overtaken));
+        let zero = given.overtaken || unlisted;
+        isr.answer_as(&given.page, &selection, given.now, status, zero).map(IsrBody::stored)
+    }
+
+    fn select(&self, page: &Page) -> Selection {
+        select(&self.asked.parts.headers, self.is_head(), &page.validators())
+    }
+
+    fn is_head(&self) -> bool {
+        self.asked.parts.method == Method::HEAD
+    }
+
+    /// The stale page that stands in for a render that failed, if there is one and it may.
+    pub(crate) fn spare<B>(&self, because: Reason) -> Option<Response<IsrBody<B>>> {
+        let given = self.shared.isr.stand_in(self.asked.missed.spare.as_ref()?)?;
+        self.shared.isr.count(because);
+        self.shared.isr.count(Reason::StaleIfError);
+        let status = CacheStatus {
+            forward: Some(self.asked.missed.forward),
+            detail: Some(Reason::StaleIfError),
+            ..CacheStatus::default()
+        };
+        let selection = self.select(&given.page);
+        let response = self.shared.isr.answer_as(&given.page, &selection, given.now, status, given.overtaken);
+        Some(response.map(IsrBody::stored))
+    }
+
+    /// The handler's own answer, or the page that stands in where that is a failure.
+    pub(super) fn own_or_spare<B>(
+        &self,
+        response: Response<IsrBody<B>>,
+        reason: Reason,
+    ) -> Response<IsrBody<B>>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        let spare = response.status().is_server_error().then(|| self.spare(reason)).flatten();
+        spare.unwrap_or_else(|| self.own(response, reason))
+    }
+
+    /// The handler's own answer, for this visitor only.
+    fn own<B>(&self, mut response: Response<IsrBody<B>>, reason: Reason) -> Response<IsrBody<B>>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        let status = CacheStatus {
+            forward: Some(self.asked.missed.forward),
+            status: Some(response.status().as_u16()),
+            detail: Some(reason),
+            ..CacheStatus::default()
+        };
+        if self.is_at_the_gateway() {
+            // What the origin says of its own answer stands.
+        } else if self.asked.key.scope().audience == Audience::Draft {
+            keep_private(response.headers_mut());
+        } else if reason != Reason::Status {
+            forbid_caching(response.headers_mut());
+        }
+        if self.is_head() {
+            if let Some(len) = response.body().size_hint().exact()
+                && !response.headers().contains_key(CONTENT_LENGTH)
+            {
+                response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(len));
+            }
+            *response.body_mut() = IsrBody::empty();
+        }
+        response.headers_mut().append(CACHE_STATUS, status.to_value(self.shared.isr.name()));
+        response
+    }
+
+    /// An answer of ours, where there is nothing to answer with.
+    pub(super) fn failed<B>(&self, code: StatusCode, reason: Reason) -> Landed<B> {
+        if let Some(response) = self.spare(reason) {
+            return Landed::Answer(response);
+        }
+        let mut response = made(code);
+        let status = CacheStatus {
+            forward: Some(self.asked.missed.forward),
+            detail: Some(reason),
+            ..CacheStatus::default()
+        };
+        let headers = response.headers_mut();
+        headers.append(CACHE_STATUS, status.to_value(self.shared.isr.name()));
+        forbid_caching(headers);
+        if code == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        Landed::Answer(response)
+    }
+}
+
+pub(crate) fn made<B>(code: StatusCode) -> Response<IsrBody<B>> {
+    let mut response = Response::new(IsrBody::empty());
+    *response.status_mut() = code;
+    response
+}
