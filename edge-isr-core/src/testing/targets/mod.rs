@@ -7,7 +7,10 @@
 mod cache_control;
 mod cache_status;
 mod conditional;
+mod http_date;
 mod key;
+mod origin_fields;
+mod origin_terms;
 mod receipt;
 mod storable;
 mod tag;
@@ -16,7 +19,10 @@ mod url;
 pub use cache_control::cache_control;
 pub use cache_status::cache_status;
 pub use conditional::conditional;
+pub use http_date::http_date;
 pub use key::key;
+pub use origin_fields::origin_fields;
+pub use origin_terms::origin_terms;
 pub use receipt::receipt;
 pub use storable::storable;
 pub use tag::tag;
@@ -26,11 +32,14 @@ pub use url::url;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const ALL: [Target; 8] = [
+pub const ALL: [Target; 11] = [
     ("cache_control", cache_control),
     ("cache_status", cache_status),
     ("conditional", conditional),
+    ("http_date", http_date),
     ("key", key),
+    ("origin_fields", origin_fields),
+    ("origin_terms", origin_terms),
     ("receipt", receipt),
     ("storable", storable),
     ("tag", tag),
