@@ -9,7 +9,7 @@ pub use edge_isr_core as core;
 pub use edge_isr_core::{
     BuildId, Builder, ConfigError, Connector, Cookies, Cursor, DeadLetter, Empty, Error, Graph, Health, Isr,
     Limits, Loss, Mode, Note, Plan, PlannedCalls, Policy, Priority, Progress, Purge, PurgeLimits, PurgeState,
-    Rate, Reason, Receipt, Result, Stage, Stats, Tag, TagError, TagHeader, TagSet, Urls, WhenFull,
+    Rate, Reason, Receipt, Result, Selector, Stage, Stats, Tag, TagError, TagHeader, TagSet, Urls, WhenFull,
     async_trait, tag,
 };
 pub use edge_isr_tower as tower;

@@ -37,7 +37,7 @@ pub use graph::{Cursor, TagGraph};
 pub use isr::admit::TagHeader;
 pub use isr::{
     BuildId, Builder, Graph, Health, Isr, Limits, Note, Plan, PlannedCalls, Progress, PurgeState, Receipt,
-    Stage, Stats, Urls, WhenFull,
+    Selector, Stage, Stats, Urls, WhenFull,
 };
 pub use model::policy::{Cookies, Empty, Policy};
 pub use model::rate::Rate;

@@ -3,14 +3,14 @@
 use std::future::Future;
 
 use super::Isr;
-use super::hosts::split_url;
-use super::invalidate::{absolute, no_url};
+use super::invalidate::absolute;
 use super::plan::Plan;
 use super::receipt::Receipt;
+use super::selector::Selector;
 use crate::error::{Error, Result};
 use crate::graph::{Cursor, Members};
 use crate::model::authority::{Scheme, normalize};
-use crate::model::implicit::{self, At};
+use crate::model::implicit;
 use crate::model::snapshot::Mode;
 use crate::model::tag::{Tag, TagSet};
 use crate::queue::Priority;
@@ -105,11 +105,36 @@ impl Graph {
         prefix: &str,
         mode: Mode,
     ) -> impl Future<Output = Result<Receipt>> + Send + use<> {
-        let tags = split_url(prefix).map(|(host, path)| {
-            let path = path.split(['?', '#']).next().unwrap_or("/");
-            vec![implicit::prefix(host.as_deref().map_or(At::Anywhere, At::Host), path)]
-        });
-        self.apply(tags.ok_or_else(|| no_url(prefix)), mode)
+        self.apply(Selector::prefix(prefix).and_then(|prefix| self.isr.selector_tags([prefix])), mode)
+    }
+
+    /// Invalidates all that is selected, in one step of the sequence: one receipt, and all of it or nothing.
+    ///
+    /// ```
+    /// use edge_isr_core::{Isr, Mode, Selector, tag};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let isr = Isr::builder().build()?;
+    /// let what = [Selector::tag(tag("post", 42)), Selector::prefix("/archive")?];
+    /// let receipt = isr.graph().by_selectors(what, Mode::Soft).await?;
+    /// assert_eq!((receipt.seq(), receipt.tags().len()), (1, 2));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the mark could not be applied.
+    pub fn by_selectors<S>(
+        &self,
+        what: S,
+        mode: Mode,
+    ) -> impl Future<Output = Result<Receipt>> + Send + use<S>
+    where
+        S: IntoIterator<Item = Selector>,
+    {
+        self.apply(self.isr.selector_tags(what), mode)
     }
 
     /// Invalidates the pages of a host.

@@ -43,6 +43,7 @@ mod progress;
 mod rate;
 mod receipt;
 mod runs;
+mod selector;
 pub mod stream;
 mod tell;
 #[cfg(test)]
@@ -60,6 +61,7 @@ pub use limits::{Limits, WhenFull};
 pub use plan::{Plan, PlannedCalls};
 pub use progress::{Progress, PurgeState, Stage};
 pub use receipt::Receipt;
+pub use selector::Selector;
 
 /// How long caches in front may still be told at a shutdown once its deadline is over.
 const LAST_WORDS: Duration = Duration::from_secs(1);
