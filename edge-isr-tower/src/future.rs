@@ -5,8 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use edge_isr_core::model::cache_status::CACHE_STATUS;
+use edge_isr_core::model::page::Content;
 use http::header::HeaderValue;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
@@ -28,7 +28,7 @@ pin_project! {
 pin_project! {
     #[project = StateProj]
     enum State<S: Service<Request<ReqBody>>, ReqBody, ResBody> {
-        Ready { response: Option<Response<Bytes>> },
+        Ready { response: Option<Response<Content>> },
         // Boxed, since it holds a request: hits would pay for moving its room.
         Pass { future: Pin<Box<Oneshot<S, Request<ReqBody>>>>, status: Option<HeaderValue> },
         Boxed { future: Pin<Box<dyn Future<Output = Answer<ResBody, S::Error>> + Send>> },
@@ -37,7 +37,7 @@ pin_project! {
 
 impl<S: Service<Request<ReqBody>>, ReqBody, ResBody> ResponseFuture<S, ReqBody, ResBody> {
     #[inline]
-    pub(crate) const fn ready(response: Response<Bytes>) -> Self {
+    pub(crate) const fn ready(response: Response<Content>) -> Self {
         Self { state: State::Ready { response: Some(response) } }
     }
 
