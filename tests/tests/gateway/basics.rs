@@ -136,3 +136,22 @@ async fn h16_requests_are_obeyed_only_where_that_is_asked_for() {
     assert_eq!(gateway.get_with("/a", &[asked("max-stale=29")]).await.text(), "answer 6");
     gateway.get_with("/b", &[asked("no-store")]).await;
 }
+
+#[tokio::test]
+async fn h07_what_the_origin_is_not_told_makes_no_variants() {
+    let gateway = Gateway::with(Policy::from_origin().cookies(Cookies::Ignore));
+    gateway.says("/a", Said::ok(&[("cache-control", "max-age=60"), ("vary", "Cookie")]));
+    gateway.get_with("/a", &[("cookie", "a=b")]).await;
+    assert!(!gateway.seen()[0].headers.contains_key("cookie"));
+    assert!(gateway.get_with("/a", &[("cookie", "c=d")]).await.is_fresh_hit());
+}
+
+#[tokio::test]
+async fn h11_credentials_do_not_ask_about_everyones_page() {
+    let gateway = Gateway::new();
+    gateway.says("/a", Said::ok(&[("cache-control", "max-age=60"), ("etag", "\"1\"")]));
+    gateway.get("/a").await;
+    gateway.clock.advance(Duration::from_secs(61));
+    gateway.get_with("/a", &[("authorization", "secret")]).await;
+    assert!(!gateway.seen()[1].headers.contains_key("if-none-match"));
+}
