@@ -62,17 +62,20 @@ where
                 let response = response.take().expect("polled after it was ready");
                 Poll::Ready(Ok(response.map(IsrBody::stored)))
             }
-            StateProj::Pass { future, status } => {
-                future.as_mut().poll(cx).map_ok(|response| finish(response, status.take()))
-            }
+            StateProj::Pass { future, status } => future
+                .as_mut()
+                .poll(cx)
+                .map_ok(|response| finish(response.map(IsrBody::origin), status.take())),
             StateProj::Boxed { future } => future.as_mut().poll(cx),
         }
     }
 }
 
 /// The origin's answer as ours, with a `Cache-Status` that says why it was passed.
-pub(crate) fn finish<B>(response: Response<B>, status: Option<HeaderValue>) -> Response<IsrBody<B>> {
-    let mut response = response.map(IsrBody::origin);
+pub(crate) fn finish<B>(
+    mut response: Response<IsrBody<B>>,
+    status: Option<HeaderValue>,
+) -> Response<IsrBody<B>> {
     if let Some(status) = status {
         response.headers_mut().append(CACHE_STATUS, status);
     }

@@ -155,3 +155,19 @@ async fn h11_credentials_do_not_ask_about_everyones_page() {
     gateway.get_with("/a", &[("authorization", "secret")]).await;
     assert!(!gateway.seen()[1].headers.contains_key("if-none-match"));
 }
+
+#[tokio::test]
+async fn h21_a_post_that_answers_for_its_url_is_the_page_of_later_gets() {
+    let gateway = Gateway::new();
+    let fresh = ("cache-control", "max-age=60");
+    gateway.says("/a", Said::ok(&[fresh, ("content-location", "/a")]));
+    gateway.get("/a").await;
+    let posted = call(&gateway.site, "POST", "/a").await;
+    assert!(posted.cache_status().contains("stored"), "{}", posted.cache_status());
+    let hit = gateway.get("/a").await;
+    assert!(hit.is_fresh_hit() && hit.text() == "answer 2", "{}", hit.cache_status());
+    gateway.says("/b", Said::ok(&[fresh, ("content-location", "/a")]));
+    call(&gateway.site, "POST", "/b").await;
+    assert_eq!(gateway.get("/b").await.text(), "answer 4", "it spoke of another");
+    assert_eq!(gateway.get("/a").await.text(), "answer 5", "which it changed");
+}

@@ -19,6 +19,10 @@ use http::{Extensions, request};
 
 use crate::routes::Route;
 
+mod post;
+
+pub(crate) use post::Posted;
+
 /// What a visitor's request hands on to the origin.
 #[derive(Debug)]
 pub(crate) struct HandedOn {
