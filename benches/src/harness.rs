@@ -44,7 +44,7 @@ pub fn at_once<F: Future>(future: F) -> F::Output {
 
 /// Gives a body back at once: what is left is the harness.
 #[derive(Debug, Clone)]
-pub struct Harness(pub(crate) Bytes);
+pub struct Harness(pub Bytes);
 
 impl Service<Request<Body>> for Harness {
     type Response = Response<Full<Bytes>>;

@@ -130,6 +130,16 @@ impl Asking {
         Self { method, headers, uris: (0..keys).map(uri).collect() }
     }
 
+    /// With URLs in full, as a client writes them.
+    #[must_use]
+    pub fn absolute(mut self) -> Self {
+        for uri in &mut self.uris {
+            let full = format!("http://www.example.com{uri}");
+            *uri = Uri::try_from(full).expect("a host and a path are a URI");
+        }
+        self
+    }
+
     /// As a server hands it over: headers put in one by one, values shared.
     pub fn build(&self, key: u32) -> Request<Body> {
         let mut request = Request::new(Body::empty());

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the benchmark's own program, built for release, with valgrind at hand.
 
 use crate::install;
+use crate::peers;
 use crate::shell::{Outcome, cargo};
 use crate::steps::{self, Step};
 
@@ -8,8 +9,12 @@ const BUILD: [&str; 4] = ["build", "--release", "--package", "edge-isr-bench"];
 const RUN: [&str; 8] =
     ["run", "--quiet", "--release", "--package", "edge-isr-bench", "--bin", "edge-isr-bench", "--"];
 
-/// `args` go to the benchmark as they are.
-pub(crate) fn run(args: Vec<String>) -> Outcome {
+/// `args` go to the benchmark as they are; `--peers` before them names another benchmark.
+pub(crate) fn run(mut args: Vec<String>) -> Outcome {
+    if args.first().is_some_and(|arg| arg == "--peers") {
+        args.remove(0);
+        return peers::run(args);
+    }
     steps::run(vec![
         Step::new("valgrind", || install::ensure(&[install::VALGRIND])),
         Step::new("build", || cargo(&BUILD).run()),

@@ -2,13 +2,14 @@
 
 use crate::shell::{Outcome, cargo};
 use crate::steps::{self, Step};
-use crate::{check_history, coverage, features, fuzz, install, mutants, rules, test};
+use crate::{check_history, coverage, features, fuzz, install, mutants, peers, rules, test};
 
 pub(crate) fn run() -> Outcome {
     let mut steps = vec![
         Step::new("formatting", || cargo(&["fmt", "--all", "--check"]).run()),
         Step::new("the lock file is up to date", || cargo(&["fetch", "--locked"]).run()),
         Step::new("the fuzzers' lock file, too", fuzz::lock_step),
+        Step::new("and that of the peers", peers::lock_step),
         Step::new("members inherit MSRV and lints", rules::members_inherit),
         Step::new("core's default features are light", rules::core_is_light),
         Step::new("lints, all features", || {

@@ -17,6 +17,7 @@ mod json;
 mod lcov;
 mod metadata;
 mod mutants;
+mod peers;
 mod rules;
 mod shell;
 mod steps;
@@ -60,7 +61,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        about: "build the benchmark for release and run it with the remaining arguments; installs valgrind",
+        about: "build the benchmark for release and run it with the remaining arguments; installs valgrind. \
+                --peers: edge-isr beside other caches, into docs/benchmarks.md; installs wrk, nginx and varnish, too",
         run: Run::WithArgs(bench::run),
     },
     Command {

@@ -89,6 +89,11 @@ impl Program {
         quiet.status().is_ok_and(|status| status.success())
     }
 
+    /// Whether it exists, whatever it makes of its arguments; prints nothing.
+    pub(crate) fn starts(mut self) -> bool {
+        self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    }
+
     fn unstarted(&self, error: &std::io::Error) -> String {
         format!("`{}` did not start: {error}", self.shown)
     }

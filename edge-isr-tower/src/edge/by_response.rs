@@ -26,17 +26,11 @@ impl Target {
 }
 
 /// RFC 9111 §4.4: an unsafe method that succeeded invalidates its URL, and where `Location` and
-/// `Content-Location` point on the same host. The visitor gets one receipt, the latest. Says how many invalidations it
-/// made.
-pub(crate) async fn after_unsafe<B>(
-    isr: &Isr,
-    target: Target,
-    mode: Mode,
-    response: &mut Response<B>,
-) -> u64 {
+/// `Content-Location` point on the same host. The visitor gets one receipt, the latest.
+pub(crate) async fn after_unsafe<B>(isr: &Isr, target: Target, mode: Mode, response: &mut Response<B>) {
     let status = response.status();
     let headers = response.headers_mut();
-    let (mut latest, mut made) = (None, 0);
+    let mut latest = None;
     if let Some(host) = target.host.filter(|_| status.is_success() || status.is_redirection()) {
         let mut urls = vec![target.url.clone()];
         for name in [LOCATION, CONTENT_LOCATION] {
@@ -47,12 +41,9 @@ pub(crate) async fn after_unsafe<B>(
         let receipt = isr.invalidate_urls(&host, &targets, mode).await.ok().flatten();
         // Nobody is owed more than what everyone gets after a hard invalidation.
         latest = receipt.filter(|_| mode == Mode::Soft).map(|receipt| receipt.cookie());
-        let groups = groups::invalidated_by(headers);
-        isr.invalidate_groups(&host, &groups).await;
-        made = 1 + u64::from(!groups.is_empty());
+        isr.invalidate_groups(&host, &groups::invalidated_by(headers)).await;
     }
     keep_latest(isr, headers, latest);
-    made
 }
 
 /// Of several receipts a browser keeps the last one set; it gets the one of the highest sequence only.
