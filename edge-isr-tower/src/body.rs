@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use edge_isr_core::BoxError;
+use edge_isr_core::model::page::Content;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -21,7 +22,7 @@ pin_project! {
 pin_project! {
     #[project = KindProj]
     enum Kind<B> {
-        Stored { bytes: Bytes },
+        Stored { content: Content },
         Origin { #[pin] body: B },
         Overflow { collected: VecDeque<Bytes>, rest: Rest<B> },
     }
@@ -35,12 +36,12 @@ pub(crate) enum Rest<B> {
 }
 
 impl<B> IsrBody<B> {
-    pub(crate) const fn stored(bytes: Bytes) -> Self {
-        Self { kind: Kind::Stored { bytes } }
+    pub(crate) const fn stored(content: Content) -> Self {
+        Self { kind: Kind::Stored { content } }
     }
 
     pub(crate) const fn empty() -> Self {
-        Self::stored(Bytes::new())
+        Self::stored(Content::empty())
     }
 
     pub(crate) const fn origin(body: B) -> Self {
@@ -65,8 +66,12 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.project().kind.project() {
-            KindProj::Stored { bytes } if bytes.is_empty() => Poll::Ready(None),
-            KindProj::Stored { bytes } => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            // The first two are what hits are answered with: no call, and nothing to drop.
+            KindProj::Stored { content: Content::One(bytes) } if bytes.is_empty() => Poll::Ready(None),
+            KindProj::Stored { content: Content::One(bytes) } => {
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
+            }
+            KindProj::Stored { content } => Poll::Ready(content.take().map(|bytes| Ok(Frame::data(bytes)))),
             KindProj::Origin { body } => body.poll_frame(cx).map_err(Into::into),
             KindProj::Overflow { collected, rest } => match (collected.pop_front(), &mut *rest) {
                 (Some(bytes), _) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
@@ -82,7 +87,7 @@ where
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Stored { bytes } => bytes.is_empty(),
+            Kind::Stored { content } => content.is_empty(),
             Kind::Origin { body } => body.is_end_stream(),
             Kind::Overflow { collected, rest } => {
                 collected.is_empty()
@@ -97,7 +102,7 @@ where
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Stored { bytes } => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Stored { content } => SizeHint::with_exact(content.len() as u64),
             Kind::Origin { body } => body.size_hint(),
             Kind::Overflow { collected, rest } => {
                 let before: u64 = collected.iter().map(|bytes| bytes.len() as u64).sum();

@@ -5,8 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use edge_isr_core::model::cache_status::CACHE_STATUS;
+use edge_isr_core::model::page::Content;
 use http::header::HeaderValue;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
@@ -28,7 +28,7 @@ pin_project! {
 pin_project! {
     #[project = StateProj]
     enum State<S: Service<Request<ReqBody>>, ReqBody, ResBody> {
-        Ready { response: Option<Response<Bytes>> },
+        Ready { response: Option<Response<Content>> },
         // Boxed, since it holds a request: hits would pay for moving its room.
         Pass { future: Pin<Box<Oneshot<S, Request<ReqBody>>>>, status: Option<HeaderValue> },
         Boxed { future: Pin<Box<dyn Future<Output = Answer<ResBody, S::Error>> + Send>> },
@@ -37,7 +37,7 @@ pin_project! {
 
 impl<S: Service<Request<ReqBody>>, ReqBody, ResBody> ResponseFuture<S, ReqBody, ResBody> {
     #[inline]
-    pub(crate) const fn ready(response: Response<Bytes>) -> Self {
+    pub(crate) const fn ready(response: Response<Content>) -> Self {
         Self { state: State::Ready { response: Some(response) } }
     }
 
@@ -62,17 +62,20 @@ where
                 let response = response.take().expect("polled after it was ready");
                 Poll::Ready(Ok(response.map(IsrBody::stored)))
             }
-            StateProj::Pass { future, status } => {
-                future.as_mut().poll(cx).map_ok(|response| finish(response, status.take()))
-            }
+            StateProj::Pass { future, status } => future
+                .as_mut()
+                .poll(cx)
+                .map_ok(|response| finish(response.map(IsrBody::origin), status.take())),
             StateProj::Boxed { future } => future.as_mut().poll(cx),
         }
     }
 }
 
 /// The origin's answer as ours, with a `Cache-Status` that says why it was passed.
-pub(crate) fn finish<B>(response: Response<B>, status: Option<HeaderValue>) -> Response<IsrBody<B>> {
-    let mut response = response.map(IsrBody::origin);
+pub(crate) fn finish<B>(
+    mut response: Response<IsrBody<B>>,
+    status: Option<HeaderValue>,
+) -> Response<IsrBody<B>> {
     if let Some(status) = status {
         response.headers_mut().append(CACHE_STATUS, status);
     }

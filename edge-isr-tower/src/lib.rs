@@ -30,6 +30,7 @@ mod render;
 mod routes;
 mod service;
 mod visitor;
+mod write;
 
 pub use body::{IsrBody, IsrRequestBody};
 pub use context::IsrContext;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use edge_isr_core::isr::look_up::{Hit, LookUp};
 use edge_isr_core::model::cache_status::{CACHE_STATUS, CacheStatus, Forward};
 use edge_isr_core::model::conditional::Selection;
-use edge_isr_core::{BoxError, Isr, Mode, Reason};
+use edge_isr_core::{BoxError, Isr, Reason};
 use http::header::{HeaderMap, HeaderValue};
 use http::{Extensions, Method, Request, Response, StatusCode, Uri, request};
 use http_body::Body;
@@ -49,7 +49,7 @@ impl<S, F> Shared<S, F> {
     }
 
     /// The doorman's first duty, where this layer is the doorman: around a router.
-    fn strip(&self, headers: &mut HeaderMap) {
+    pub(crate) fn strip(&self, headers: &mut HeaderMap) {
         if let Plan::Around(table) = &*self.plan {
             edge::strip(headers, table.keeps_forwarded());
         }
@@ -96,7 +96,7 @@ impl<S, F> Shared<S, F> {
 
 /// The middleware of [`IsrLayer`](crate::IsrLayer).
 pub struct IsrService<S, F> {
-    shared: Arc<Shared<S, F>>,
+    pub(crate) shared: Arc<Shared<S, F>>,
 }
 
 impl<S, F> IsrService<S, F> {
@@ -224,7 +224,7 @@ fn is_special(extensions: &Extensions) -> bool {
 
 impl<S, F> IsrService<S, F> {
     #[cold]
-    fn bypass<ReqBody, ResBody>(
+    pub(crate) fn bypass<ReqBody, ResBody>(
         &self,
         mut parts: request::Parts,
         body: ReqBody,
@@ -288,47 +288,9 @@ impl<S, F> IsrService<S, F> {
         }
     }
 
-    fn status(&self, forward: Forward, reason: Reason) -> HeaderValue {
+    pub(crate) fn status(&self, forward: Forward, reason: Reason) -> HeaderValue {
         let status = CacheStatus { forward: Some(forward), detail: Some(reason), ..CacheStatus::default() };
         status.to_value(self.shared.isr.name())
-    }
-
-    /// Neither `GET` nor `HEAD`. Around a router, what succeeds invalidates its URL (RFC 9111 §4.4).
-    fn not_a_read<ReqBody, ResBody>(
-        &self,
-        mut parts: request::Parts,
-        body: ReqBody,
-    ) -> ResponseFuture<S, ReqBody, ResBody>
-    where
-        S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
-        S::Future: Send + 'static,
-        S::Error: Send + 'static,
-        F: RouteFacts,
-        ReqBody: Send + 'static,
-        ResBody: Send + 'static,
-    {
-        let shared = &self.shared;
-        if matches!(*shared.plan, Plan::Inside(_)) {
-            return self.bypass(parts, body, Forward::Method, Reason::Method);
-        }
-        self.shared.strip(&mut parts.headers);
-        // A path that is no page of ours passes untouched, but what it changes is still invalidated.
-        let route = shared.route(&parts);
-        let status = route.is_ok().then(|| self.status(Forward::Method, Reason::Method));
-        let is_gateway = route.is_ok_and(|(_, route)| route.rules.origin.is_some());
-        let mode = if is_gateway { Mode::Hard } else { Mode::Soft };
-        shared.isr.count(Reason::Method);
-        if parts.method.is_safe() {
-            return ResponseFuture::pass(shared.inner().oneshot(Request::from_parts(parts, body)), status);
-        }
-        let isr = shared.isr.clone();
-        let target = edge::Target::of(&isr, F::uri(&parts), &parts.headers);
-        let call = shared.inner().oneshot(Request::from_parts(parts, body));
-        ResponseFuture::boxed(async move {
-            let mut response = call.await?;
-            edge::after_unsafe(&isr, target, mode, &mut response).await;
-            Ok(crate::future::finish(response, status))
-        })
     }
 
     /// A path that is no page of ours.

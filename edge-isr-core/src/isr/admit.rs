@@ -206,7 +206,13 @@ impl Isr {
     pub fn refuse(&self, permit: &Permit, status: StatusCode, reason: Reason) {
         self.0.counters.count(reason);
         // What one visitor's credentials or an origin's failure led to says nothing about everyone's page.
-        if status.is_server_error() || matches!(reason, Reason::Authorization | Reason::Cookie) {
+        let is_own = matches!(reason, Reason::Authorization | Reason::Cookie);
+        // Nor what conditions or a range of their own led to.
+        let is_narrow = matches!(
+            status,
+            StatusCode::NOT_MODIFIED | StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE
+        );
+        if status.is_server_error() || is_own || is_narrow {
             return;
         }
         self.0.pages.remove_up_to(permit.key(), permit.snapshot().seq);

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{AGE, CONTENT_LENGTH, DATE, ETAG, HeaderMap, HeaderValue};
+use http::header::{ACCEPT_ENCODING, AGE, CONTENT_LENGTH, COOKIE, DATE, ETAG, HeaderMap, HeaderValue};
 use http::response;
 
 use super::Isr;
@@ -11,7 +11,7 @@ use super::admit::{Admission, Sealed, etag};
 use crate::clock::Moment;
 use crate::model::key::CacheKey;
 use crate::model::lifetime::Lifetime;
-use crate::model::origin::{self, Asked, Obeys};
+use crate::model::origin::{self, Asked, Obeys, OriginCookies};
 use crate::model::policy::Rules;
 use crate::model::reason::Reason;
 use crate::model::reuse::Reuse;
@@ -61,7 +61,14 @@ impl Isr {
         if tags.len() > self.0.limits.tags_per_page {
             return Err(Reason::TooManyTags);
         }
-        let key = self.key_of_answer(asked, origin::vary::named(&parts.headers)?, exchange)?;
+        let mut varies = origin::vary::named(&parts.headers)?;
+        // What the origin is never told is the same for everyone.
+        varies.retain(|name| {
+            let is_untold = (*name == COOKIE && obeys.cookies == OriginCookies::Ignore)
+                || (*name == ACCEPT_ENCODING && self.compresses());
+            !is_untold
+        });
+        let key = self.key_of_answer(asked, varies, exchange)?;
         if parts.status.is_server_error() && self.may_stand_in(&key) {
             // A failure that may be stored does not displace the page that may be served in its place.
             return Err(Reason::Status);

@@ -12,7 +12,7 @@ use crate::model::cache_status::{CacheStatus, Forward};
 use crate::model::conditional::{Selection, select};
 use crate::model::decide::{Decision, decide};
 use crate::model::key::KeyRef;
-use crate::model::page::{Page, keep_private, zero_freshness};
+use crate::model::page::{Content, Page, keep_private, zero_freshness};
 use crate::model::reason::Reason;
 use crate::model::snapshot::Seen;
 use crate::model::verdict::{Staleness, Verdict};
@@ -176,7 +176,7 @@ impl Isr {
     /// without downstream freshness (P10).
     #[must_use]
     #[inline]
-    pub fn answer(&self, hit: &Hit, selection: &Selection) -> Response<bytes::Bytes> {
+    pub fn answer(&self, hit: &Hit, selection: &Selection) -> Response<Content> {
         hit.page.scope().touch(hit.now);
         let is_plain = hit.staleness.is_none() && !self.0.debug;
         if !is_plain || self.applied() != hit.applied && !self.is_still_fresh(hit) {
@@ -207,7 +207,7 @@ impl Isr {
     }
 
     #[cold]
-    fn answer_with_care(&self, hit: &Hit, selection: &Selection) -> Response<bytes::Bytes> {
+    fn answer_with_care(&self, hit: &Hit, selection: &Selection) -> Response<Content> {
         let verdict = self.verdict_of(&hit.page, hit.now, self.applied());
         let (reason, overtaken) = match verdict {
             Verdict::Fresh => (Reason::Hit, false),
@@ -231,7 +231,7 @@ impl Isr {
         now: Moment,
         mut status: CacheStatus<'_>,
         overtaken: bool,
-    ) -> Response<bytes::Bytes> {
+    ) -> Response<Content> {
         #[cfg(feature = "twins")]
         let overtaken = overtaken && !self.lacks(crate::testing::Twin::FreshDownstream);
         let age = page.age(now);

@@ -32,7 +32,8 @@ pub enum Put {
 ///
 /// 1. `put_then_get_round_trips`: a kept page comes back as it was put: key, status, head, body, tags, lifetime,
 ///    snapshot, and what the loss of marks makes of it.
-/// 2. `bodies_are_bytes`: a body comes back byte by byte: an empty one, one that is no text, one of 1 MiB.
+/// 2. `bodies_are_bytes`: a body comes back byte by byte: an empty one, one that is no text, one of 1 MiB, one of
+///    2 MiB, which a page keeps in parts.
 /// 3. `many_tags_round_trip`: a page with a hundred tags comes back with all of them.
 /// 4. `keys_are_compared_whole`: `get` never returns the page of another key, whatever their hashes.
 /// 5. `later_snapshots_win`: within an incarnation a page from an earlier snapshot does not replace one from a later

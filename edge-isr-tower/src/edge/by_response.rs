@@ -26,11 +26,17 @@ impl Target {
 }
 
 /// RFC 9111 §4.4: an unsafe method that succeeded invalidates its URL, and where `Location` and
-/// `Content-Location` point on the same host. The visitor gets one receipt, the latest.
-pub(crate) async fn after_unsafe<B>(isr: &Isr, target: Target, mode: Mode, response: &mut Response<B>) {
+/// `Content-Location` point on the same host. The visitor gets one receipt, the latest. Says how many invalidations it
+/// made.
+pub(crate) async fn after_unsafe<B>(
+    isr: &Isr,
+    target: Target,
+    mode: Mode,
+    response: &mut Response<B>,
+) -> u64 {
     let status = response.status();
     let headers = response.headers_mut();
-    let mut latest = None;
+    let (mut latest, mut made) = (None, 0);
     if let Some(host) = target.host.filter(|_| status.is_success() || status.is_redirection()) {
         let mut urls = vec![target.url.clone()];
         for name in [LOCATION, CONTENT_LOCATION] {
@@ -41,9 +47,12 @@ pub(crate) async fn after_unsafe<B>(isr: &Isr, target: Target, mode: Mode, respo
         let receipt = isr.invalidate_urls(&host, &targets, mode).await.ok().flatten();
         // Nobody is owed more than what everyone gets after a hard invalidation.
         latest = receipt.filter(|_| mode == Mode::Soft).map(|receipt| receipt.cookie());
-        isr.invalidate_groups(&host, &groups::invalidated_by(headers)).await;
+        let groups = groups::invalidated_by(headers);
+        isr.invalidate_groups(&host, &groups).await;
+        made = 1 + u64::from(!groups.is_empty());
     }
     keep_latest(isr, headers, latest);
+    made
 }
 
 /// Of several receipts a browser keeps the last one set; it gets the one of the highest sequence only.

@@ -13,12 +13,12 @@ use crate::body::{IsrBody, Rest};
 use crate::routes::Route;
 
 /// An answer, as far as it was collected.
-pub(super) enum Rendered<B> {
+pub(crate) enum Rendered<B> {
     Complete { parts: http::response::Parts, body: Vec<Bytes>, route: Arc<Route>, exchange: Option<Exchange> },
     Vetoed { response: Response<IsrBody<B>>, reason: Reason },
 }
 
-pub(super) async fn collect<B>(
+pub(crate) async fn collect<B>(
     answer: Response<B>,
     exchange: Option<Exchange>,
     route: &Arc<Route>,

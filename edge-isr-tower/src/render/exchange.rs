@@ -98,7 +98,12 @@ fn unchanged<A, B>(
     let tags = if is_silent { page.tag_set() } else { TagSet::default() };
     parts.headers = validation::merged(stored, answer.headers());
     let exchange = Some(Exchange { tags, ..exchange });
-    Rendered::Complete { parts, body: vec![page.body()], route: Arc::clone(&order.route), exchange }
+    Rendered::Complete {
+        parts,
+        body: page.content().into_pieces(),
+        route: Arc::clone(&order.route),
+        exchange,
+    }
 }
 
 /// A request on its way.

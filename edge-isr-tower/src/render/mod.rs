@@ -15,7 +15,6 @@ use http::Response;
 use http::header::HeaderMap;
 use tokio::sync::oneshot;
 
-use self::collect::Rendered;
 use crate::body::{IsrBody, Rest};
 use crate::context::IsrContext;
 use crate::facts::RouteFacts;
@@ -26,6 +25,7 @@ mod collect;
 mod exchange;
 mod order;
 
+pub(crate) use collect::{Rendered, collect};
 pub(crate) use order::Order;
 
 /// What the leader gets.

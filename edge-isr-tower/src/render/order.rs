@@ -31,7 +31,7 @@ pub(crate) struct Order {
     /// Whether something between the router and the layer changed the URI.
     is_rewritten: bool,
     /// On a gateway route: the visitor's own request.
-    pub(super) handed_on: Option<HandedOn>,
+    pub(crate) handed_on: Option<HandedOn>,
 }
 
 impl Order {

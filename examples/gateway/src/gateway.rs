@@ -14,10 +14,8 @@ use crate::config::Config;
 use crate::front::{self, Upload};
 use crate::proxy::{self, Proxy};
 
-/// How long clients may do nothing.
-const IDLE: Duration = Duration::from_secs(60);
-/// How long requests in flight may take to finish once the gateway was told to stop.
-const DRAIN: Duration = Duration::from_secs(30);
+/// How long pages that are being rendered may take to finish once the last client left.
+const DRAIN: Duration = Duration::from_secs(10);
 /// What a render may take beyond what its origin may.
 const RENDER_GRACE: Duration = Duration::from_secs(1);
 
@@ -64,13 +62,7 @@ impl Gateway {
         let proxy = proxy.ok_or_else(|| StartError::Origin(config.origin.clone()))?;
         let isr = isr(config)?;
         let app = tower_layer::Layer::layer(&layer(&isr)?, proxy);
-        let settings = front::Settings {
-            head_bytes: limits.head_bytes,
-            body_bytes: limits.request_body_bytes,
-            head_timeout: limits.header_timeout,
-            idle_timeout: IDLE,
-            drain: DRAIN,
-        };
+        let settings = front::Settings::of(config);
         let listener = TcpListener::bind(config.listen).await;
         let listener = listener.map_err(|error| StartError::Listen(config.listen, error))?;
         Ok(Self { listener, isr, app, settings })

@@ -136,3 +136,38 @@ async fn h16_requests_are_obeyed_only_where_that_is_asked_for() {
     assert_eq!(gateway.get_with("/a", &[asked("max-stale=29")]).await.text(), "answer 6");
     gateway.get_with("/b", &[asked("no-store")]).await;
 }
+
+#[tokio::test]
+async fn h07_what_the_origin_is_not_told_makes_no_variants() {
+    let gateway = Gateway::with(Policy::from_origin().cookies(Cookies::Ignore));
+    gateway.says("/a", Said::ok(&[("cache-control", "max-age=60"), ("vary", "Cookie")]));
+    gateway.get_with("/a", &[("cookie", "a=b")]).await;
+    assert!(!gateway.seen()[0].headers.contains_key("cookie"));
+    assert!(gateway.get_with("/a", &[("cookie", "c=d")]).await.is_fresh_hit());
+}
+
+#[tokio::test]
+async fn h11_credentials_do_not_ask_about_everyones_page() {
+    let gateway = Gateway::new();
+    gateway.says("/a", Said::ok(&[("cache-control", "max-age=60"), ("etag", "\"1\"")]));
+    gateway.get("/a").await;
+    gateway.clock.advance(Duration::from_secs(61));
+    gateway.get_with("/a", &[("authorization", "secret")]).await;
+    assert!(!gateway.seen()[1].headers.contains_key("if-none-match"));
+}
+
+#[tokio::test]
+async fn h21_a_post_that_answers_for_its_url_is_the_page_of_later_gets() {
+    let gateway = Gateway::new();
+    let fresh = ("cache-control", "max-age=60");
+    gateway.says("/a", Said::ok(&[fresh, ("content-location", "/a")]));
+    gateway.get("/a").await;
+    let posted = call(&gateway.site, "POST", "/a").await;
+    assert!(posted.cache_status().contains("stored"), "{}", posted.cache_status());
+    let hit = gateway.get("/a").await;
+    assert!(hit.is_fresh_hit() && hit.text() == "answer 2", "{}", hit.cache_status());
+    gateway.says("/b", Said::ok(&[fresh, ("content-location", "/a")]));
+    call(&gateway.site, "POST", "/b").await;
+    assert_eq!(gateway.get("/b").await.text(), "answer 4", "it spoke of another");
+    assert_eq!(gateway.get("/a").await.text(), "answer 5", "which it changed");
+}

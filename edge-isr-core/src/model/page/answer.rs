@@ -1,11 +1,10 @@
 //! Answers from a page: whole, its head alone, a part, or word that it is unchanged.
 
-use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderValue, LAST_MODIFIED};
 use http::{Response, StatusCode};
 
-use super::Page;
 use super::downstream::zero_freshness;
+use super::{Content, Page};
 use crate::model::conditional::{Selection, Validators};
 
 impl Page {
@@ -16,7 +15,7 @@ impl Page {
         Validators {
             etag: own(&ETAG),
             last_modified: own(&LAST_MODIFIED),
-            len: self.buffer.len() - self.body_start as usize,
+            len: self.body_len(),
             ok: self.status() == StatusCode::OK,
         }
     }
@@ -32,20 +31,22 @@ impl Page {
 
     /// Answers with the page, or the selected part of it.
     #[must_use]
-    pub fn answer(&self, selection: &Selection, age: HeaderValue, status: HeaderValue) -> Response<Bytes> {
+    pub fn answer(&self, selection: &Selection, age: HeaderValue, status: HeaderValue) -> Response<Content> {
         match selection {
-            Selection::Whole => self.head.full(age, status, &self.own).map(|()| self.body()),
-            Selection::HeadOnly => self.head.full(age, status, &self.own).map(|()| Bytes::new()),
-            Selection::NotModified => self.head.not_modified(age, status, &self.own).map(|()| Bytes::new()),
+            Selection::Whole => self.head.full(age, status, &self.own).map(|()| self.content()),
+            Selection::HeadOnly => self.head.full(age, status, &self.own).map(|()| Content::empty()),
+            Selection::NotModified => {
+                self.head.not_modified(age, status, &self.own).map(|()| Content::empty())
+            }
             Selection::Part(range) => {
-                let body = self.body();
-                let text = format!("bytes {}-{}/{}", range.start, range.end - 1, body.len());
-                self.partial(StatusCode::PARTIAL_CONTENT, &text, body.slice(range.clone()), age, status)
+                let text = format!("bytes {}-{}/{}", range.start, range.end - 1, self.body_len());
+                let part = self.content().slice(range.clone());
+                self.partial(StatusCode::PARTIAL_CONTENT, &text, part, age, status)
             }
             Selection::Unsatisfiable => {
-                let text = format!("bytes */{}", self.body().len());
+                let text = format!("bytes */{}", self.body_len());
                 let mut answer =
-                    self.partial(StatusCode::RANGE_NOT_SATISFIABLE, &text, Bytes::new(), age, status);
+                    self.partial(StatusCode::RANGE_NOT_SATISFIABLE, &text, Content::empty(), age, status);
                 // An error about one request must not stand for the page downstream.
                 zero_freshness(answer.headers_mut());
                 answer
@@ -58,10 +59,10 @@ impl Page {
         &self,
         code: StatusCode,
         range: &str,
-        body: Bytes,
+        body: Content,
         age: HeaderValue,
         status: HeaderValue,
-    ) -> Response<Bytes> {
+    ) -> Response<Content> {
         let mut response = self.head.full(age, status, &self.own);
         *response.status_mut() = code;
         let headers = response.headers_mut();

@@ -1,8 +1,12 @@
-//! A stored response and the facts of its birth, flat: key, own values, tags and body stand in one buffer.
+//! A stored response and the facts of its birth, flat: key, own values, tags and body stand in one buffer. Only
+//! what few pages have, such as a long body in parts, stands apart.
+//!
+//! Here: what a page is. `assemble` puts it together, `judge` holds what is remembered of its marks, `answer` makes
+//! responses of it.
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,23 +17,26 @@ use super::ahead::Lead;
 use super::head::Head;
 use super::key::{Audience, CacheKey, KeyRef, Scope};
 use super::lifetime::Lifetime;
-use super::snapshot::{Marks, Seen, Snapshot};
-use super::tag::{TagId, TagSet};
-use super::verdict::{Staleness, Verdict, verdict};
+use super::snapshot::Snapshot;
+use super::tag::TagId;
 use crate::clock::Moment;
 use crate::sync::modelled::AtomicU64;
 
 mod answer;
+mod assemble;
+mod content;
 mod downstream;
+mod judge;
 mod of_origin;
 
+pub use content::{Content, Rope};
 pub use downstream::{keep_private, zero_freshness};
 
 /// What the allocator and the store add to a page, roughly; the memory bench pins the sum.
 const OVERHEAD_BYTES: usize = 120;
 
-/// `verified` of a page that a late tag killed. No graph ever applies this many invalidations.
-const KILLED: u64 = u64::MAX;
+/// The two numbers in a page's buffer that say where its tags and their ids end.
+const BORDERS_BYTES: usize = 2 * size_of::<u32>();
 
 /// How a page came into the world.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +51,8 @@ pub struct Birth {
 pub struct Page {
     scope: Arc<Scope>,
     head: Arc<Head>,
-    /// The key's tail, the tags, their ids, the own values, the body.
+    /// The key's tail, where tags and ids end (a `u32` each, of little end), the tags, their ids, the own values,
+    /// the body.
     buffer: Bytes,
     /// The values that the head's template leaves open, in its order: slices of the buffer, checked once.
     own: Box<[HeaderValue]>,
@@ -53,10 +61,10 @@ pub struct Page {
     verified: AtomicU64,
     /// The graph's `changes` for the page's tags, as they were then.
     changes: AtomicU64,
+    /// What few pages have.
+    extra: Option<Box<Extra>>,
     hits: AtomicU32,
     tail_end: u32,
-    tags_end: u32,
-    ids_end: u32,
     body_start: u32,
     /// Whether the head was made for this page, which then counts its bytes.
     pays_for_head: bool,
@@ -64,80 +72,14 @@ pub struct Page {
     lead: Lead,
 }
 
+/// What few pages have, so that the others don't pay for it.
+#[derive(Debug)]
+struct Extra {
+    /// The body, if it is too long to be copied into the buffer.
+    rope: Rope,
+}
+
 impl Page {
-    /// Puts a page together. `own` are the values the head's template leaves open, in its order; `ids` those of
-    /// the explicit tags, their ancestors, and the implicit tags that the scope does not share.
-    #[must_use]
-    pub fn new(
-        key: &CacheKey,
-        birth: Birth,
-        head: Arc<Head>,
-        own: &[HeaderValue],
-        tags: &TagSet,
-        ids: &[TagId],
-        body: &[Bytes],
-    ) -> Self {
-        let own_len: usize = own.iter().map(HeaderValue::len).sum();
-        let tags_len: usize = tags.iter().map(|tag| tag.as_str().len() + 1).sum();
-        let body_len: usize = body.iter().map(Bytes::len).sum();
-        let len = key.tail().len() + tags_len.saturating_sub(1) + size_of_val(ids) + own_len + body_len;
-        let mut buffer = Vec::with_capacity(len);
-        let end = |buffer: &Vec<u8>| u32::try_from(buffer.len()).unwrap_or(u32::MAX);
-        buffer.extend_from_slice(key.tail());
-        let tail_end = end(&buffer);
-        for (n, tag) in tags.iter().enumerate() {
-            if n > 0 {
-                buffer.push(b' ');
-            }
-            buffer.extend_from_slice(tag.as_str().as_bytes());
-        }
-        let tags_end = end(&buffer);
-        ids.iter().for_each(|id| buffer.extend_from_slice(&id.0.to_le_bytes()));
-        let ids_end = end(&buffer);
-        own.iter().for_each(|value| buffer.extend_from_slice(value.as_bytes()));
-        let body_start = end(&buffer);
-        body.iter().for_each(|frame| buffer.extend_from_slice(frame));
-        let buffer = Bytes::from(buffer);
-        let mut at = ids_end as usize;
-        let own = own.iter().map(|value| {
-            let start = at;
-            at += value.len();
-            HeaderValue::from_maybe_shared(buffer.slice(start..at)).unwrap_or_else(|_| value.clone())
-        });
-        let (own, scope) = (own.collect(), Arc::clone(key.scope()));
-        let (verified, changes, hits) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU32::new(0));
-        Self {
-            scope,
-            head,
-            buffer,
-            own,
-            birth,
-            verified,
-            changes,
-            hits,
-            tail_end,
-            tags_end,
-            ids_end,
-            body_start,
-            pays_for_head: false,
-            lead: Lead::default(),
-        }
-    }
-
-    /// Counts the head as the page's own: nobody had one like it before.
-    #[must_use]
-    pub fn paying_for_head(mut self) -> Self {
-        self.pays_for_head = true;
-        self
-    }
-
-    /// Has hits begin a render ahead of the page's end, by this lead on average.
-    #[must_use]
-    pub fn with_lead(mut self, lead: Lead) -> Self {
-        self.lead = lead;
-        self
-    }
-
     /// Whether this is the page of that key, part by part.
     #[must_use]
     pub fn is_of(&self, key: &KeyRef<'_>) -> bool {
@@ -185,15 +127,24 @@ impl Page {
 
     /// The explicit tags, as text.
     pub fn tags(&self) -> impl Iterator<Item = &str> {
-        let text = std::str::from_utf8(&self.buffer[self.tail_end as usize..self.tags_end as usize])
-            .unwrap_or_default();
-        text.split(' ').filter(|tag| !tag.is_empty())
+        let (tags_end, _) = self.borders();
+        let text = std::str::from_utf8(&self.buffer[self.tail_end as usize + BORDERS_BYTES..tags_end]);
+        text.unwrap_or_default().split(' ').filter(|tag| !tag.is_empty())
     }
 
     /// The ids of the tags that decide about the page, without those of its scope.
     pub fn ids(&self) -> impl Iterator<Item = TagId> {
-        let (ids, _) = self.buffer[self.tags_end as usize..self.ids_end as usize].as_chunks::<8>();
+        let (tags_end, ids_end) = self.borders();
+        let (ids, _) = self.buffer[tags_end..ids_end].as_chunks::<8>();
         ids.iter().map(|id| TagId(u64::from_le_bytes(*id)))
+    }
+
+    /// Where tags and ids end.
+    fn borders(&self) -> (usize, usize) {
+        let Some([a, b, c, d, e, f, g, h]) = self.buffer[self.tail_end as usize..].first_chunk() else {
+            return (0, 0);
+        };
+        (u32::from_le_bytes([*a, *b, *c, *d]) as usize, u32::from_le_bytes([*e, *f, *g, *h]) as usize)
     }
 
     /// The status.
@@ -202,10 +153,30 @@ impl Page {
         self.head.status()
     }
 
-    /// The body, sharing the page's buffer.
+    /// The body in one piece: sharing the page's buffer, or a copy of one that is kept in parts.
     #[must_use]
     pub fn body(&self) -> Bytes {
-        self.buffer.slice(self.body_start as usize..)
+        self.content().into_bytes()
+    }
+
+    /// The body as it is kept.
+    #[must_use]
+    #[inline]
+    pub fn content(&self) -> Content {
+        match &self.extra {
+            None => Content::One(self.buffer.slice(self.body_start as usize..)),
+            Some(extra) => extra.rope.content(),
+        }
+    }
+
+    /// How many bytes the body has.
+    #[must_use]
+    #[inline]
+    pub fn body_len(&self) -> usize {
+        match &self.extra {
+            None => self.buffer.len() - self.body_start as usize,
+            Some(extra) => extra.rope.len(),
+        }
     }
 
     /// How many bytes of memory the page holds, for the bound on bytes. The same for as long as it lives.
@@ -214,75 +185,20 @@ impl Page {
         // A head never changes, nor does its weight.
         let head = if self.pays_for_head { self.head.weight_bytes() } else { 0 };
         let texts = self.buffer.len() + self.scope.text_bytes() + head;
+        let texts = texts + self.extra.as_ref().map_or(0, |extra| extra.weight_bytes());
         size_of::<Self>() + texts + size_of_val(&*self.own) + OVERHEAD_BYTES
-    }
-
-    /// Judges the page by marks that were read after `seen` was.
-    pub fn judge(&self, now: Moment, marks: &Marks, seen: Seen) -> Verdict {
-        if self.is_killed() {
-            return Verdict::Dead;
-        }
-        let snapshot = self.birth.snapshot;
-        let judged = verdict(snapshot, self.lifetime(), self.head.loss(), self.age(now), marks);
-        let untouched = marks.incarnation == snapshot.incarnation
-            && marks.latest.soft.max(marks.latest.hard) <= snapshot.seq;
-        if untouched {
-            // Pair with the Acquire in `is_verified` and `judge_unchanged`. Never lower, and never revive a killed page.
-            self.changes.fetch_max(seen.changes, Ordering::Release);
-            self.verified.fetch_max(seen.applied, Ordering::Release);
-        }
-        judged
-    }
-
-    /// Whether nothing was applied since the page's marks were found harmless. One load.
-    #[must_use]
-    pub fn is_verified(&self, applied: u64) -> bool {
-        self.verified.load(Ordering::Acquire) == applied
-    }
-
-    /// Judges the page without its marks, if none of them can have changed since they were found harmless: what
-    /// was applied meanwhile concerned others.
-    #[must_use]
-    pub fn judge_unchanged(&self, now: Moment, seen: Seen) -> Option<Verdict> {
-        if self.changes.load(Ordering::Acquire) != seen.changes || self.is_killed() {
-            return None;
-        }
-        self.verified.fetch_max(seen.applied, Ordering::Release);
-        let is_fresh = self.lifetime().is_fresh(self.age(now));
-        Some(if is_fresh { Verdict::Fresh } else { Verdict::Stale(Staleness::Aged) })
-    }
-
-    /// Takes the page as judged, for the must-fail twin that believes its store.
-    #[cfg(feature = "twins")]
-    pub(crate) fn trust(&self, applied: u64) {
-        self.verified.store(applied, Ordering::Release);
-    }
-
-    /// Kills the page: a tag was added after it was sealed, so its marks can't be trusted.
-    pub fn kill(&self) {
-        // A read-modify-write as in `judge`: `loom` does not order a plain store with one.
-        self.verified.fetch_max(KILLED, Ordering::Release);
-    }
-
-    fn is_killed(&self) -> bool {
-        self.verified.load(Ordering::Acquire) == KILLED
-    }
-
-    /// Counts a visit; says how many there were.
-    pub fn visit(&self) -> u32 {
-        self.hits.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// How often the page was served.
-    #[must_use]
-    pub fn visits(&self) -> u32 {
-        self.hits.load(Ordering::Relaxed)
     }
 
     /// Whether only the bearers of a draft secret may see it.
     #[must_use]
     pub fn is_draft(&self) -> bool {
         self.scope.audience == Audience::Draft
+    }
+}
+
+impl Extra {
+    fn weight_bytes(&self) -> usize {
+        size_of::<Self>() + self.rope.weight_bytes()
     }
 }
 
@@ -299,10 +215,62 @@ impl fmt::Debug for Page {
 
 #[cfg(test)]
 mod tests {
+    use http::header::{ETAG, HeaderMap};
+
     use super::*;
+    use crate::model::authority::Scheme;
+    use crate::model::head::HeadParts;
+    use crate::model::snapshot::Incarnation;
+    use crate::model::tag::{TagSet, tag};
+    use crate::model::verdict::Loss;
+
+    const TAGS: [u64; 2] = [4, 25];
+
+    /// A page with a line of its own, two tags and their ids.
+    fn page(body: &[Bytes]) -> Page {
+        let key = KeyRef::new(Scheme::Http, "h", "/{*path}", "/a");
+        let key = key.to_owned(Arc::new(key.scope()));
+        let headers = HeaderMap::from_iter([(ETAG, HeaderValue::from_static("\"e\""))]);
+        let parts = HeadParts::take(StatusCode::OK, headers, Lifetime::default(), Loss::default());
+        let own: Vec<HeaderValue> = parts.own().cloned().collect();
+        let snapshot = Snapshot { incarnation: Incarnation::from_bytes([0; 16]), seq: 0 };
+        let (birth, id) = (Birth { snapshot, at: Moment::from_nanos(0) }, parts.id());
+        let tags: TagSet = TAGS.iter().map(|n| tag("post", n)).collect();
+        Page::new(&key, birth, Arc::new(parts.build(id)), &own, &tags, &TAGS.map(TagId), body)
+    }
 
     #[test]
     fn a_page_has_the_size_that_the_memory_bench_was_run_with() {
         assert_eq!(size_of::<Page>(), 136);
+    }
+
+    #[test]
+    fn what_stands_in_the_buffer_is_found_with_and_without_a_body_there() {
+        for body in [vec![], vec![Bytes::from_static(b"ab"), Bytes::from_static(b"c")], vec![long(); 2]] {
+            let page = page(&body);
+            assert!(page.tags().eq(["post:25", "post:4"]));
+            assert!(page.ids().eq(TAGS.map(TagId)));
+            assert_eq!((page.body_len(), page.body()), (body.concat().len(), body.concat().into()));
+            assert_eq!(page.validators().etag, Some(&b"\"e\""[..]));
+            assert_eq!(page.validators().len, page.body_len());
+            assert_eq!(page.key().unwrap().path(), "/a");
+        }
+    }
+
+    fn long() -> Bytes {
+        vec![b'x'; 1 << 20].into()
+    }
+
+    #[test]
+    fn p15_a_page_weighs_what_it_holds_wherever_its_body_is() {
+        let (empty, short) = (page(&[]).weight_bytes(), page(&[vec![b'x'; 5000].into()]).weight_bytes());
+        assert_eq!(short - empty, 5000);
+        let body = vec![long(); 2];
+        let page = page(&body);
+        let parts = 8;
+        let apart = size_of::<Extra>() + parts * size_of::<Bytes>();
+        assert_eq!(page.weight_bytes() - empty, (2 << 20) + apart);
+        let Content::Parts(_) = page.content() else { panic!("it was copied into one piece") };
+        assert_eq!(page.buffer.len(), page.body_start as usize);
     }
 }

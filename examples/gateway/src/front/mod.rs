@@ -36,7 +36,12 @@ pub use self::line::Visitor;
 pub(crate) use self::refusal::made;
 pub use self::upload::{Upload, UploadError};
 use self::wire::Patience;
+use crate::config::Config;
 
+/// How long clients may do nothing.
+const IDLE: Duration = Duration::from_secs(60);
+/// How long requests in flight may take to finish once the gateway was told to stop.
+const DRAIN: Duration = Duration::from_secs(30);
 /// How long to wait when the system has no more sockets to give.
 const NO_SOCKETS: Duration = Duration::from_millis(50);
 
@@ -56,6 +61,18 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What a configuration says of clients; the rest is as it always is.
+    #[must_use]
+    pub const fn of(config: &Config) -> Self {
+        Self {
+            head_bytes: config.limits.head_bytes,
+            body_bytes: config.limits.request_body_bytes,
+            head_timeout: config.limits.header_timeout,
+            idle_timeout: IDLE,
+            drain: DRAIN,
+        }
+    }
+
     const fn patience(&self) -> Patience {
         Patience { head: self.head_timeout, idle: self.idle_timeout }
     }

@@ -3,6 +3,7 @@
 //!
 //! A whole head that comes in one read costs one look at each of its lines and no look at a clock.
 
+mod end;
 mod protocol;
 mod watch;
 
@@ -11,7 +12,6 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -27,11 +27,6 @@ use super::line::Line;
 const READ_BYTES: usize = 16 << 10;
 /// What no head may contain, and what ends one: hyper answers 400 to it and closes.
 const SPOILED: &[u8] = b"\0\r\n\r\n";
-/// The most that is read, unlooked at, from a client that has been refused, so that it reads why.
-const LINGER_BYTES: usize = 256 << 10;
-/// For how long.
-const LINGER: Duration = Duration::from_secs(1);
-
 const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// What the client has said, as far as it is known.
@@ -42,6 +37,8 @@ enum Speech {
     Http1(Framing),
     /// HTTP/2, or what follows an upgrade: passed on as it is.
     Other,
+    /// Nothing more is heard, and the body in progress is cut off.
+    Broken,
     /// Nothing more is heard.
     Refused,
 }
@@ -97,9 +94,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             match framing.follow(bytes) {
                 Ok(()) if framing.is_in_head() => {}
                 Ok(()) => self.watch.note_head(),
-                Err(Fault::Body) => {
-                    self.speech = Speech::Refused;
-                    return Err(io::ErrorKind::InvalidData.into());
+                Err(Fault::Body(at)) => {
+                    self.speech = Speech::Broken;
+                    buf.put_slice(&bytes[..at]);
+                    // Nothing given is the end, to hyper.
+                    return if at == 0 { Err(io::ErrorKind::InvalidData.into()) } else { Ok(()) };
                 }
                 Err(Fault::Head(at)) => {
                     self.refuse();
@@ -116,7 +115,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     fn refuse(&mut self) {
         self.speech = Speech::Refused;
         self.watch.note_head();
-        self.linger_bytes = LINGER_BYTES;
+        self.linger_bytes = end::LINGER_BYTES;
     }
 
     /// Nothing came. Has it taken too long?
@@ -132,6 +131,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
 
     const fn is_unknown(&self) -> bool {
         matches!(self.speech, Speech::Unknown)
+    }
+
+    const fn is_broken(&self) -> bool {
+        matches!(self.speech, Speech::Broken)
     }
 
     /// Whether all that was asked has been answered.
@@ -219,8 +222,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Read for Wire<T> {
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if matches!(this.speech, Speech::Refused) {
-            return Poll::Ready(Ok(()));
+        match this.speech {
+            Speech::Refused => return Poll::Ready(Ok(())),
+            Speech::Broken => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+            Speech::Unknown | Speech::Http1(_) | Speech::Other => {}
         }
         let room = buf.remaining().saturating_sub(SPOILED.len()).clamp(1, READ_BYTES);
         if !this.early.is_empty() {
@@ -275,28 +280,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Write for Wire<T> {
         Pin::new(&mut this.io).poll_flush(cx)
     }
 
-    /// Says that nothing more is written and, to a client that was refused, reads what it still sends: a socket
-    /// that is closed with bytes unread takes back what was written last.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.is_in_body() {
-            this.refuse();
-        }
-        ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
-        if this.linger_bytes > 0 && !std::mem::replace(&mut this.is_lingering, true) {
-            this.watch.only(LINGER);
-        }
-        while this.linger_bytes > 0 {
-            let mut space = [MaybeUninit::<u8>::uninit(); READ_BYTES];
-            let mut read = ReadBuf::uninit(&mut space);
-            match Pin::new(&mut this.io).poll_read(cx, &mut read) {
-                Poll::Ready(Ok(())) if !read.filled().is_empty() => {
-                    this.linger_bytes = this.linger_bytes.saturating_sub(read.filled().len());
-                }
-                Poll::Pending if this.watch.poll_timer(cx).is_pending() => return Poll::Pending,
-                _ => this.linger_bytes = 0,
-            }
-        }
-        Poll::Ready(Ok(()))
+        self.get_mut().poll_end(cx)
     }
 }

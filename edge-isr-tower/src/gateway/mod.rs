@@ -19,6 +19,10 @@ use http::{Extensions, request};
 
 use crate::routes::Route;
 
+mod post;
+
+pub(crate) use post::Posted;
+
 /// What a visitor's request hands on to the origin.
 #[derive(Debug)]
 pub(crate) struct HandedOn {
@@ -102,7 +106,10 @@ pub(crate) fn next(
             LookUp::Stale(hit) if hit.page().reuse().for_credentials => Next::Answer(hit, true),
             _ if wishes.only_if_cached => Next::OnlyIfCached,
             _ if !is_plain(parts) => Next::HandOn(Forward::Bypass, reason),
-            LookUp::Miss(missed) => Next::Render(own(), missed, Some(reason)),
+            // The origin may answer them otherwise than everyone: it is not asked about everyone's page.
+            LookUp::Miss(missed) => {
+                Next::Render(own(), Miss { spare: None, prior: None, ..missed }, Some(reason))
+            }
             LookUp::Fresh(_) | LookUp::Stale(_) => {
                 let missed = Miss { forward: Forward::Bypass, reason, spare: None, prior: None };
                 Next::Render(own(), missed, Some(reason))

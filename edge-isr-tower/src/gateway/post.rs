@@ -1,0 +1,96 @@
+//! The one answer to a `POST` that is a page: it says for how long it is fresh, and that it is what a `GET` of the
+//! same URL would get (RFC 9110 §9.3.3).
+
+use edge_isr_core::isr::admit::{Admitted, Sealed};
+use edge_isr_core::isr::exchange::Exchange;
+use edge_isr_core::model::cache_status::{CacheStatus, Forward};
+use edge_isr_core::model::conditional::Selection;
+use edge_isr_core::model::origin::{Asked, is_stored_for_get};
+use edge_isr_core::model::tag::TagSet;
+use edge_isr_core::{Isr, Reason};
+use http::{HeaderMap, Method, Response, Uri, request};
+
+use super::HandedOn;
+use crate::body::{IsrBody, Rest};
+use crate::facts::RouteFacts;
+use crate::inner::PageBody;
+use crate::reading::Reading;
+use crate::render::{Order, Rendered, collect};
+use crate::service::Shared;
+
+/// A `POST` on its way, whose answer may become the page of its URL.
+pub(crate) struct Posted {
+    order: Order,
+    headers: HeaderMap,
+    target: Uri,
+    sent: std::time::SystemTime,
+    /// The number of the last invalidation when it was sent.
+    before: u64,
+}
+
+impl Posted {
+    /// `None` where no answer could become a page.
+    pub(crate) fn of<S, F: RouteFacts>(shared: &Shared<S, F>, parts: &request::Parts) -> Option<Self> {
+        let (pattern, route) = shared.route(parts).ok()?;
+        if parts.method != Method::POST || route.rules.origin.is_none() {
+            return None;
+        }
+        let isr = &shared.isr;
+        let reading = Reading::of(isr, &route.rules, pattern, F::uri(parts), parts).ok()?;
+        let key = isr.own_key(&reading.key());
+        let target = key.request()?.uri().clone();
+        let order = Order::new(shared, key, route, parts);
+        let HandedOn { headers, .. } = order.handed_on.as_ref()?;
+        let headers = headers.clone();
+        Some(Self { order, headers, target, sent: isr.wall(), before: isr.seq() })
+    }
+
+    /// Stores the answer if it may be. `own` is how many invalidations it led to itself: where others were made
+    /// meanwhile, it may be older than they are.
+    pub(crate) async fn keep<B: PageBody>(
+        self,
+        isr: &Isr,
+        answer: Response<B>,
+        own: u64,
+    ) -> Result<Response<IsrBody<B>>, Response<IsrBody<B>>> {
+        let (parts, body) = answer.into_parts();
+        let Self { order, headers, target, sent, before } = self;
+        let Some(obeys) = &order.route.rules.origin else { return Err(as_it_is(parts, body)) };
+        let (has_authorization, has_cookie) =
+            order.handed_on.as_ref().map_or((true, true), |own| (own.has_authorization, own.has_cookie));
+        let asked = Asked { has_authorization, has_cookie, sent, received: isr.wall() };
+        let permit = isr.solo(order.key.clone());
+        let is_latest = permit.snapshot().seq == before.saturating_add(own);
+        if !is_latest || !is_stored_for_get(&Method::POST, &target, &parts, &asked, obeys) {
+            return Err(as_it_is(parts, body));
+        }
+        let exchange = Exchange { headers, asked, at: isr.now(), tags: TagSet::default() };
+        let answer = Response::from_parts(parts, body);
+        let (parts, body, exchange) =
+            match collect(answer, Some(exchange), &order.route, isr.limits().body_bytes).await {
+                Rendered::Complete { parts, body, exchange, .. } => (parts, body, exchange),
+                Rendered::Vetoed { response, .. } => return Err(response),
+            };
+        let exchange = exchange.map(Box::new);
+        let sealed = Sealed { exchange, tags: order.tags, ..Sealed::default() };
+        match isr.admit(&permit, &order.route.rules, parts, body, &sealed, |_| {}) {
+            Admitted::Page(page, kept) => {
+                let status = CacheStatus {
+                    forward: Some(Forward::Method),
+                    status: Some(page.status().as_u16()),
+                    stored: kept.is_none(),
+                    detail: Some(kept.unwrap_or(Reason::Method)),
+                    ..CacheStatus::default()
+                };
+                Ok(isr.answer_as(&page, &Selection::Whole, isr.now(), status, false).map(IsrBody::stored))
+            }
+            Admitted::Vetoed(_, parts, body) => {
+                Err(Response::from_parts(*parts, IsrBody::overflow(body, Rest::Nothing)))
+            }
+        }
+    }
+}
+
+fn as_it_is<B>(parts: http::response::Parts, body: B) -> Response<IsrBody<B>> {
+    Response::from_parts(parts, IsrBody::origin(body))
+}
