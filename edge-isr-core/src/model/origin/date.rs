@@ -240,6 +240,11 @@ mod tests {
         ] {
             assert_eq!(year(now, digits), expected, "{digits} in {now}");
         }
+        // Half a century is not more than that; a second later is.
+        let limit = now() + FIFTY_YEARS;
+        assert_eq!(read(b"Saturday, 05-Nov-44 11:49:37 GMT", now()), Some(limit));
+        let before = read(b"Saturday, 05-Nov-44 11:49:38 GMT", now()).unwrap();
+        assert_eq!(year_of(before), 1944);
     }
 
     #[test]

@@ -1,0 +1,95 @@
+//! What is served past its lifetime: rule 3.
+
+use edge_isr_axum::prelude::*;
+use edge_isr_stories::{Gateway, Said};
+
+use super::S;
+
+/// A page with this `Cache-Control`, so many seconds later, when the origin answers so.
+async fn later(policy: Policy, line: &str, seconds: u32, then: Said) -> (Gateway, edge_isr_stories::Answer) {
+    let gateway = Gateway::with(policy);
+    gateway.says("/a", Said::ok(&[("cache-control", line)]).body("old"));
+    gateway.get("/a").await;
+    gateway.clock.advance(seconds * S);
+    gateway.says("/a", then);
+    let answer = gateway.get("/a").await;
+    (gateway, answer)
+}
+
+fn new() -> Said {
+    Said::ok(&[("cache-control", "max-age=60")]).body("new")
+}
+
+#[tokio::test]
+async fn h03_while_revalidating_inside_the_window_only() {
+    let line = "max-age=60, stale-while-revalidate=30";
+    let (gateway, answer) = later(Policy::from_origin(), line, 89, new()).await;
+    assert_eq!((answer.text(), answer.detail().as_str()), ("old", "aged"));
+    let next = gateway.get("/a").await;
+    assert!(
+        next.is_fresh_hit() && next.text() == "new",
+        "it was rendered meanwhile: {}",
+        next.cache_status()
+    );
+    let (_, answer) = later(Policy::from_origin(), line, 90, new()).await;
+    assert_eq!(answer.text(), "new");
+}
+
+#[tokio::test]
+async fn h03_never_without_permission_or_against_a_prohibition() {
+    for line in [
+        "max-age=60",
+        "max-age=60, stale-while-revalidate=0",
+        "max-age=60, stale-while-revalidate=x",
+        "max-age=60, stale-while-revalidate=30, must-revalidate",
+        "max-age=60, stale-while-revalidate=30, proxy-revalidate",
+        "s-maxage=60",
+    ] {
+        let (_, answer) = later(Policy::from_origin(), line, 61, new()).await;
+        assert_eq!(answer.text(), "new", "{line}");
+    }
+    let (_, answer) = later(Policy::from_origin(), "s-maxage=60, stale-while-revalidate=30", 61, new()).await;
+    assert_eq!(answer.text(), "old", "what is written outranks what `s-maxage` implies");
+}
+
+#[tokio::test]
+async fn h03_an_origin_that_fails_is_stood_in_for_within_the_window() {
+    let fails = || Said::with(503, &[]);
+    for (line, seconds, expected) in [
+        ("max-age=60, stale-if-error=30", 89, 200),
+        ("max-age=60, stale-if-error=30", 90, 503),
+        ("max-age=60", 61, 503),
+        ("max-age=60, stale-if-error=30, must-revalidate", 61, 503),
+        ("max-age=60, stale-if-error=30, proxy-revalidate", 61, 503),
+        ("s-maxage=60", 61, 503),
+        ("s-maxage=60, stale-if-error=30", 61, 200),
+    ] {
+        let (_, answer) = later(Policy::from_origin(), line, seconds, fails()).await;
+        assert_eq!(answer.status, expected, "{line}");
+        if expected == 200 {
+            assert_eq!((answer.text(), answer.detail().as_str()), ("old", "stale-if-error"), "{line}");
+        }
+    }
+    let fresh_failure = Said::with(503, &[("cache-control", "max-age=60")]);
+    let (gateway, answer) =
+        later(Policy::from_origin(), "max-age=60, stale-if-error=30", 61, fresh_failure).await;
+    assert_eq!(answer.text(), "old");
+    assert_eq!(gateway.get("/a").await.text(), "old", "a failure takes no page's place");
+}
+
+#[tokio::test]
+async fn h03_the_routes_own_allowance_is_for_answers_that_say_nothing() {
+    let policy = || Policy::from_origin().stale_if_error(30 * S);
+    for (line, seconds, expected) in [
+        ("max-age=60", 89, 200),
+        ("max-age=60", 90, 500),
+        ("max-age=60, stale-if-error=0", 61, 500),
+        ("max-age=60, stale-if-error=90", 149, 200),
+        ("max-age=60, must-revalidate", 61, 500),
+        ("s-maxage=60", 61, 500),
+        ("s-maxage=60, stale-while-revalidate=1", 62, 500),
+    ] {
+        let (_, answer) = later(policy(), line, seconds, Said::with(500, &[])).await;
+        assert_eq!(answer.status, expected, "{line}");
+    }
+}

@@ -1,0 +1,87 @@
+//! Pages that depend on more than their URL: rule 7.
+
+use edge_isr_stories::{Gateway, Said};
+
+use super::reuses;
+
+#[tokio::test]
+async fn h07_a_star_anywhere_means_never() {
+    for lines in [&["*"][..], &["accept, *"], &["accept", "*"], &["a b"]] {
+        let mut headers = vec![("cache-control", "max-age=60")];
+        headers.extend(lines.iter().map(|line| ("vary", *line)));
+        assert!(!reuses(&headers).await, "{lines:?}");
+    }
+    assert!(reuses(&[("cache-control", "max-age=60"), ("vary", "x-any, Accept")]).await);
+}
+
+/// Whether a page made for one request is given to the other.
+async fn is_same(vary: &str, one: &[(&str, &str)], other: &[(&str, &str)]) -> bool {
+    let gateway = Gateway::new();
+    gateway.says("/a", Said::ok(&[("cache-control", "max-age=60"), ("vary", vary)]));
+    gateway.get_with("/a", one).await;
+    gateway.get_with("/a", other).await.is_fresh_hit()
+}
+
+#[tokio::test]
+async fn h07_headers_are_compared_as_their_meaning_goes() {
+    for (vary, one, other, expected) in [
+        ("x-a", &[("x-a", "1")][..], &[("x-a", "1")][..], true),
+        ("X-A", &[("x-a", "1")], &[("x-a", "2")], false),
+        ("x-a", &[("x-a", "a")], &[("x-a", "A")], false),
+        ("x-a", &[("x-a", "1, 2")], &[("x-a", "1"), ("x-a", "2")], true),
+        ("x-a", &[("x-a", "1, 2")], &[("x-a", "1 ,2")], true),
+        ("x-a", &[("x-a", "1, 2")], &[("x-a", "2, 1")], false),
+        ("x-a", &[], &[], true),
+        ("x-a", &[], &[("x-a", "1")], false),
+        ("x-a", &[("x-a", "1")], &[], false),
+        ("x-a", &[("x-a", "")], &[], false),
+        ("x-a, x-b", &[("x-a", "1"), ("x-b", "2")], &[("x-b", "2"), ("x-a", "1")], true),
+        ("x-a, x-b", &[("x-a", "1"), ("x-b", "2")], &[("x-a", "2"), ("x-b", "1")], false),
+        ("x-a", &[("x-a", "1"), ("x-b", "2")], &[("x-a", "1"), ("x-b", "3")], true),
+        ("accept-language", &[("accept-language", "en, de")], &[("accept-language", "DE,en")], true),
+        ("accept-language", &[("accept-language", "en")], &[("accept-language", "de")], false),
+        ("accept", &[("accept", "text/html, */*;q=0.1")], &[("accept", "*/*; q=0.1,TEXT/html")], true),
+        ("accept-encoding", &[("accept-encoding", "gzip, br")], &[("accept-encoding", "br,gzip")], true),
+    ] {
+        assert_eq!(is_same(vary, one, other).await, expected, "{vary}: {one:?} {other:?}");
+    }
+}
+
+#[tokio::test]
+async fn h07_many_variants_live_side_by_side() {
+    let gateway = Gateway::new();
+    gateway.says("/a", Said::ok(&[("cache-control", "max-age=60"), ("vary", "x-a")]));
+    for n in 0..5 {
+        let first = gateway.get_with("/a", &[("x-a", &n.to_string())]).await;
+        assert_eq!(first.text(), format!("answer {}", n + 1));
+    }
+    for n in 0..5 {
+        let again = gateway.get_with("/a", &[("x-a", &n.to_string())]).await;
+        assert!(again.is_fresh_hit(), "{}", again.cache_status());
+        assert_eq!(again.text(), format!("answer {}", n + 1));
+    }
+}
+
+#[tokio::test]
+async fn h07_what_an_answer_varies_on_may_change() {
+    let gateway = Gateway::new();
+    let says = |vary: &[(&str, &str)], body: &str| {
+        let headers: Vec<_> = [("cache-control", "max-age=60")].iter().chain(vary).copied().collect();
+        gateway.says("/a", Said::ok(&headers).body(body));
+    };
+    says(&[], "for all");
+    gateway.get_with("/a", &[("x-a", "1")]).await;
+    assert_eq!(gateway.get_with("/a", &[("x-a", "2")]).await.text(), "for all");
+    gateway.clock.advance(super::S * 61);
+    says(&[("vary", "x-a")], "for 1");
+    assert_eq!(gateway.get_with("/a", &[("x-a", "1")]).await.text(), "for 1");
+    says(&[("vary", "x-b")], "for 2");
+    assert_eq!(gateway.get_with("/a", &[("x-a", "2")]).await.text(), "for 2", "not what is for 1");
+    assert_eq!(gateway.get_with("/a", &[("x-a", "2")]).await.text(), "for 2");
+    says(&[("vary", "x-b")], "for b");
+    assert_eq!(gateway.get_with("/a", &[("x-a", "2"), ("x-b", "b")]).await.text(), "for b");
+    assert_eq!(gateway.get_with("/a", &[("x-a", "2")]).await.text(), "for 2");
+    // It may be asked for again; a wrong page is never given.
+    says(&[("vary", "x-a")], "for 1 again");
+    assert!(gateway.get_with("/a", &[("x-a", "1")]).await.text().starts_with("for 1"));
+}
