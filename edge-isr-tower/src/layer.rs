@@ -203,6 +203,24 @@ impl<F: RouteFacts> Around<F> {
         self.insert(pattern, route.map(Some))
     }
 
+    /// Makes pages of every path that no pattern matches, `/` included; without it they pass untouched. For a cache in
+    /// front of a whole site, whose named routes a pattern such as `/{*rest}` would conflict with.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a policy is written where it is used, as with `IsrLayer::policy`"
+    )]
+    pub fn otherwise(mut self, policy: Policy, tags: impl Into<PathTags>) -> Self {
+        let route = Route::new(&policy, tags.into());
+        if let Ok(route) = &route {
+            self.isr.declare(&route.rules);
+        }
+        self.table = self.table.and_then(|mut table| {
+            table.insert_otherwise(route?)?;
+            Ok(table)
+        });
+        self
+    }
+
     /// Lets a pattern pass untouched: an exception from a wider one.
     pub fn pass(self, pattern: &str) -> Self {
         self.insert(pattern, Ok(None))

@@ -8,6 +8,9 @@ use percent_encoding::percent_decode_str;
 
 use crate::path_tag::PathTags;
 
+/// The pattern of what no pattern matches, as keys and notes have it.
+const OTHERWISE: &str = "*";
+
 /// A route's checked settings.
 #[derive(Debug)]
 pub(crate) struct Route {
@@ -32,6 +35,7 @@ impl Route {
 pub(crate) struct Table {
     router: matchit::Router<usize>,
     entries: Vec<(Box<str>, Option<Arc<Route>>)>,
+    otherwise: Option<Arc<Route>>,
     reads_heads: bool,
     keep_forwarded: bool,
 }
@@ -54,6 +58,16 @@ impl Table {
         Ok(())
     }
 
+    /// What stands behind paths that no pattern matches.
+    pub(crate) fn insert_otherwise(&mut self, route: Route) -> Result<(), ConfigError> {
+        for template in route.tags.iter() {
+            template.check_route(OTHERWISE)?;
+        }
+        self.reads_heads |= route.rules.reads_heads();
+        self.otherwise = Some(Arc::new(route));
+        Ok(())
+    }
+
     /// Whether a proxy of the operator's sets the forwarding headers.
     pub(crate) const fn keeps_forwarded(&self) -> bool {
         self.keep_forwarded
@@ -70,7 +84,9 @@ impl Table {
 
     /// The pattern and the settings of a path. The most specific pattern wins.
     pub(crate) fn find(&self, path: &str) -> Option<(&str, &Arc<Route>)> {
-        let matched = self.router.at(path).ok()?;
+        let Ok(matched) = self.router.at(path) else {
+            return self.otherwise.as_ref().map(|route| (OTHERWISE, route));
+        };
         let (pattern, route) = self.entries.get(*matched.value)?;
         Some((pattern, route.as_ref()?))
     }
@@ -119,6 +135,28 @@ mod tests {
         assert!(table.find("/other").is_none());
         assert_eq!(table.params("/posts/a%20b"), [("id".to_owned(), "a b".to_owned())]);
         assert_eq!(table.params("/posts/%ff"), [("id".to_owned(), "%ff".to_owned())]);
+    }
+
+    #[test]
+    fn what_no_pattern_matches_is_otherwise() {
+        let mut table = Table::default();
+        let route = |tag| Route::new(&Policy::new(), path_tag(tag).into()).unwrap();
+        table.insert("/{slug}", Some(route("page:{slug}"))).unwrap();
+        table.insert("/posts/new", None).unwrap();
+        table.insert_otherwise(route("rest")).unwrap();
+        for (path, pattern) in [
+            ("/a", Some("/{slug}")),
+            ("/posts/new", None),
+            ("/", Some("*")),
+            ("/a/", Some("*")),
+            ("/posts/1", Some("*")),
+            ("//", Some("*")),
+        ] {
+            assert_eq!(table.find(path).map(|(pattern, _)| pattern), pattern, "{path}");
+        }
+        assert!(table.params("/posts/1").is_empty());
+        let message = table.insert_otherwise(route("{rest}")).unwrap_err().to_string();
+        assert!(message.contains("`*`") && message.contains("{rest}"), "{message}");
     }
 
     #[test]

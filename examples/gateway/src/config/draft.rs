@@ -8,6 +8,7 @@ use http::header::HeaderName;
 
 use super::error::{BadConfig, Place};
 use super::keys::{KEYS, Key};
+use super::policies;
 use super::route::Route;
 use super::routes;
 use super::secret::Token;
@@ -88,7 +89,8 @@ impl Draft {
                  or `origin` in the file",
             )
         })?;
-        routes::check(&self.routes)?;
+        let of_origin = policies::of_origin(&self.http, &self.tag_headers, self.pass_tag_headers);
+        routes::check(&self.routes, &of_origin)?;
         let admin = match (self.admin_listen, &self.token) {
             (None, _) => None,
             (Some(listen), Some(token)) => Some(Admin { listen, token: token.clone() }),

@@ -3,11 +3,12 @@
 use http::header::HeaderName;
 use http::uri::{Scheme, Uri};
 
+use edge_isr_core::Cookies;
 use edge_isr_core::model::authority::{self, normalize};
+use edge_isr_core::model::origin::{RequestDirectives, SetCookie};
 
 use super::draft::Draft;
 use super::value::{Fault, Given, Read, fault, put, shown};
-use super::{Cookies, RequestDirectives, SetCookie};
 
 /// What hyper needs room for at least.
 const LEAST_HEAD: u64 = 8 << 10;

@@ -8,6 +8,8 @@ use std::io::Read as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use edge_isr_core::Cookies;
+use edge_isr_core::model::origin::{RequestDirectives, SetCookie};
 use http::Uri;
 use http::header::HeaderName;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -18,6 +20,7 @@ mod error;
 mod file;
 mod flags;
 mod keys;
+mod policies;
 mod route;
 mod routes;
 mod secret;
@@ -85,7 +88,7 @@ impl Default for Cache {
 /// What the origin's answers mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
-    /// Requests with cookies.
+    /// Requests with cookies: `Explicit`, `Ignore` or `Rfc`.
     pub cookies: Cookies,
     /// Answers that set one.
     pub set_cookie: SetCookie,
@@ -105,35 +108,6 @@ impl Default for Http {
             heuristics: true,
         }
     }
-}
-
-/// What a cookie in a request means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cookies {
-    /// Its answer is shared only if it says so itself: `public`, `must-revalidate`, `s-maxage`.
-    Explicit,
-    /// Nothing, and the origin does not see it.
-    Ignore,
-    /// Nothing, as RFC 9111 has it; the origin sees it.
-    Rfc,
-}
-
-/// What a cookie in an answer means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SetCookie {
-    /// The answer is for this client alone.
-    Veto,
-    /// Nothing: everyone gets the same cookie.
-    Store,
-}
-
-/// What a request's `Cache-Control` means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RequestDirectives {
-    /// Nothing: strangers force no renders.
-    Ignore,
-    /// What RFC 9111 says.
-    Honor,
 }
 
 /// What a request may cost.

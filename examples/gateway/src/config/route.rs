@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use edge_isr_core::Cookies;
 use toml::de::DeTable;
 
-use super::Cookies;
 use super::error::{BadConfig, Place};
 use super::file::Lines;
 use super::keys::{COOKIES, alike};

@@ -1,19 +1,18 @@
 //! The routes together: no two may match the same path equally well, and each must be one that a policy can hold.
 
-use edge_isr_core::{ConfigError, Policy};
+use edge_isr_core::{ConfigError, Cookies, Policy};
 use edge_isr_tower::path_tag;
 use matchit::InsertError;
 
-use super::Cookies;
 use super::error::{BadConfig, Place};
 use super::route::Route;
 
 /// Checks the patterns against each other, then each route by itself.
-pub(super) fn check(routes: &[Route]) -> Result<(), BadConfig> {
+pub(super) fn check(routes: &[Route], of_origin: &Policy) -> Result<(), BadConfig> {
     let mut known = matchit::Router::new();
     for route in routes {
         known.insert(&route.path, ()).map_err(|error| conflict(route, routes, &error))?;
-        route.check()?;
+        route.check(of_origin)?;
     }
     Ok(())
 }
@@ -34,7 +33,7 @@ fn conflict(route: &Route, routes: &[Route], error: &InsertError) -> BadConfig {
 }
 
 impl Route {
-    fn check(&self) -> Result<(), BadConfig> {
+    fn check(&self, of_origin: &Policy) -> Result<(), BadConfig> {
         let bad = |key: &str, what: String| BadConfig::new(self.place_of(key), what);
         self.tags.iter().try_for_each(|template| {
             self.check_tag(template)
@@ -45,7 +44,15 @@ impl Route {
                         say \"ignore\", or leave s_maxage to the origin";
             return Err(bad("cookies", what.to_owned()));
         }
-        self.policy().check().map_err(|error| {
+        let needs_s_maxage = [
+            ("vary", !self.vary.is_empty()),
+            ("stale_while_revalidate", self.stale_while_revalidate.is_some()),
+        ];
+        for (key, _) in needs_s_maxage.into_iter().filter(|(_, is_set)| *is_set && !self.is_policy()) {
+            let what = format!("route.{key} needs s_maxage: without it the origin's answers say it");
+            return Err(bad(key, what));
+        }
+        self.policy(of_origin).check().map_err(|error| {
             let field = field_of(&error).and_then(|field| field.strip_prefix("policy.")).unwrap_or("path");
             let what = error.to_string().replace("`policy.", "`route.");
             bad(field, what)
@@ -63,23 +70,6 @@ impl Route {
                 why
             }
         })
-    }
-
-    fn policy(&self) -> Policy {
-        let mut policy = Policy::new().vary(self.vary.clone());
-        if let Some(fresh) = self.s_maxage {
-            policy = policy.s_maxage(fresh);
-        }
-        if let Some(window) = self.stale_while_revalidate {
-            policy = policy.stale_while_revalidate(window);
-        }
-        if let Some(names) = &self.query {
-            policy = policy.query(names.clone());
-        }
-        if self.cookies == Some(Cookies::Ignore) {
-            policy = policy.cookies(edge_isr_core::Cookies::Ignore);
-        }
-        policy
     }
 }
 

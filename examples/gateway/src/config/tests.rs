@@ -3,6 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use edge_isr_core::Isr;
+use edge_isr_core::model::origin::{Obeys, OriginCookies};
+use edge_isr_core::model::policy::Query;
+
 use super::*;
 
 /// The sample that is shipped with the gateway.
@@ -74,7 +78,10 @@ fn the_sample_says_the_defaults() {
         (&posts.tags, &posts.vary),
         (&vec!["post:{id}".to_owned()], &vec!["accept-language".to_owned()])
     );
-    assert_eq!((&posts.query, posts.cookies), (&Some(vec!["page".to_owned()]), Some(Cookies::Ignore)));
+    assert_eq!(
+        (&posts.query, posts.cookies.clone()),
+        (&Some(vec!["page".to_owned()]), Some(Cookies::Ignore))
+    );
     // Every key stands in it.
     for key in keys::KEYS {
         let name = key.name.rsplit('.').next().unwrap();
@@ -235,6 +242,14 @@ fn b17_a_slip_in_the_file_is_told_with_its_line() {
 
 /// The same in routes.
 const ROUTE_SLIPS: &[(&str, &str)] = &[
+    (
+        "[[route]]\npath = \"/a\"\nvary = [\"accept\"]",
+        "gateway.toml:3: route.vary needs s_maxage: without it the origin's answers say it",
+    ),
+    (
+        "[[route]]\npath = \"/a\"\nstale_while_revalidate = \"1m\"",
+        "gateway.toml:3: route.stale_while_revalidate needs s_maxage: without it the origin's answers say it",
+    ),
     ("[[route]]\ns_maxage = \"5m\"", "gateway.toml:1: a [[route]] needs a path, such as \"/posts/{id}\""),
     ("[[route]]\npath = \"/a\"\npth = 1", "gateway.toml:3: unknown key route.pth; did you mean route.path"),
     ("[route]\npath = \"/a\"", "gateway.toml:1: routes stand in tables named [[route]], not in a table"),
@@ -264,7 +279,7 @@ const ROUTE_SLIPS: &[(&str, &str)] = &[
         "gateway.toml:3: `route.s_maxage` is 0ns, but must be at least 1 s and at most 2147483647 s; leave it out for none",
     ),
     (
-        "[[route]]\npath = \"/a\"\nvary = [\"cookie\"]",
+        "[[route]]\npath = \"/a\"\nvary = [\"cookie\"]\ns_maxage = \"1m\"",
         "gateway.toml:3: `route.vary` can't be `cookie`: requests with credentials bypass; use `variant` or `tenant`",
     ),
     (
@@ -292,6 +307,31 @@ fn patterns_that_differ_in_how_special_they_are_do_not_conflict() {
     let config = of_file(&text).unwrap();
     assert_eq!(config.routes.iter().map(|route| &*route.path).collect::<Vec<_>>(), paths);
     assert!(config.routes.iter().all(|route| !route.is_policy()));
+}
+
+#[test]
+fn routes_with_s_maxage_are_policies_and_others_change_the_origins() {
+    let text = "http.cookies = \"rfc\"\nhttp.heuristics = false\ntag_headers = [\"x-tags\"]
+        [[route]]\npath = \"/policy\"\ns_maxage = \"5m\"\nstale_while_revalidate = \"1h\"\ncookies = \"explicit\"
+        [[route]]\npath = \"/plain\"
+        [[route]]\npath = \"/named\"\ncookies = \"ignore\"\nquery = [\"b\", \"a\"]";
+    let config = of_file(text).unwrap();
+    let of_origin = policies::of_origin(&config.http, &config.tag_headers, config.pass_tag_headers);
+    let rules = |n: usize| config.routes[n].policy(&of_origin).check().unwrap();
+    let policy = rules(0);
+    assert!(policy.origin.is_none());
+    assert_eq!((policy.lifetime.fresh.as_secs(), policy.lifetime.while_revalidate.as_secs()), (300, 3600));
+    assert_eq!(policy.cookies, Cookies::Bypass);
+    let obeyed = |n: usize| rules(n).origin.unwrap();
+    let (plain, named, rest) = (obeyed(1), obeyed(2), of_origin.check().unwrap().origin.unwrap());
+    assert_eq!(plain, rest);
+    assert_eq!(&*rest.tag_headers, &[HeaderName::from_static("x-tags")]);
+    assert_eq!((rest.cookies, rest.heuristics), (OriginCookies::Rfc, false));
+    assert_eq!(named, Obeys { cookies: OriginCookies::Ignore, ..rest }, "what is not named stays");
+    assert!(matches!(rules(1).query, Query::Whole));
+    assert!(matches!(rules(2).query, Query::Declared(names) if *names == ["a", "b"]));
+    let isr = Isr::builder().build().unwrap();
+    assert!(config.layer(&isr).build().is_ok());
 }
 
 #[test]

@@ -133,10 +133,10 @@ impl<'a> Given<'a> {
     }
 
     /// One of a few words.
-    pub(super) fn word<T: Copy>(self, words: &[(&str, T)]) -> Read<T> {
+    pub(super) fn word<T: Clone>(self, words: &[(&str, T)]) -> Read<T> {
         let text = self.text()?;
         let found = words.iter().find(|(word, _)| *word == text);
-        found.map(|(_, meant)| *meant).ok_or_else(|| {
+        found.map(|(_, meant)| meant.clone()).ok_or_else(|| {
             let words: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
             fault(format!("must be {}, not `{}`", words.join(" or "), shown(text)))
         })
