@@ -6,12 +6,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use edge_isr_core::isr::Limits;
-use edge_isr_core::{ConfigError, Isr, Policy};
-use edge_isr_tower::{IsrExt as _, IsrLayer, IsrRequestBody, IsrService, NoFacts, PathTags};
+use edge_isr_core::{ConfigError, Isr};
+use edge_isr_tower::{IsrExt as _, IsrRequestBody, IsrService, NoFacts};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
+use crate::admin::Admin;
 use crate::config::Config;
 use crate::front::{self, Upload};
+use crate::log::Logged;
 use crate::proxy::{self, Proxy};
 
 /// How long pages that are being rendered may take to finish once the last client left.
@@ -43,6 +46,7 @@ pub struct Gateway {
     isr: Isr,
     app: App,
     settings: front::Settings,
+    admin: Option<(TcpListener, Admin)>,
 }
 
 impl Gateway {
@@ -61,11 +65,15 @@ impl Gateway {
         });
         let proxy = proxy.ok_or_else(|| StartError::Origin(config.origin.clone()))?;
         let isr = isr(config)?;
-        let app = tower_layer::Layer::layer(&layer(&isr)?, proxy);
+        let layer = config.layer(&isr).extension::<front::Visitor>().build()?;
+        let app = tower_layer::Layer::layer(&layer, proxy);
         let settings = front::Settings::of(config);
-        let listener = TcpListener::bind(config.listen).await;
-        let listener = listener.map_err(|error| StartError::Listen(config.listen, error))?;
-        Ok(Self { listener, isr, app, settings })
+        let listener = listen(config.listen).await?;
+        let admin = match &config.admin {
+            Some(admin) => Some((listen(admin.listen).await?, Admin::new(&isr, admin.token.clone()))),
+            None => None,
+        };
+        Ok(Self { listener, isr, app, settings, admin })
     }
 
     /// Where clients connect, with the port that the system chose for port 0.
@@ -75,6 +83,12 @@ impl Gateway {
     /// As [`TcpListener::local_addr`].
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// Where those who run it connect, if they can.
+    #[must_use]
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().and_then(|(listener, _)| listener.local_addr().ok())
     }
 
     /// The cache.
@@ -92,10 +106,35 @@ impl Gateway {
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let worker = self.isr.worker_for::<App, IsrRequestBody<Upload>>(self.app.clone());
         let worker = tokio::spawn(worker);
-        front::serve(self.listener, self.app, self.settings, stop).await;
+        // Whoever runs it can ask how it is until the end.
+        let (ended, end) = oneshot::channel::<()>();
+        let settings = front::Settings { body_bytes: 0, ..self.settings.clone() };
+        let (admin, asked) = match self.admin {
+            Some((listener, admin)) => {
+                let serving = front::serve(listener, admin.clone(), settings, async { _ = end.await });
+                (Some(admin), Some(tokio::spawn(serving)))
+            }
+            None => (None, None),
+        };
+        let stop = async {
+            stop.await;
+            if let Some(admin) = &admin {
+                admin.stop();
+            }
+        };
+        front::serve(self.listener, Logged::new(self.app), self.settings, stop).await;
         self.isr.shutdown(DRAIN).await;
         let _ = worker.await;
+        drop(ended);
+        if let Some(asked) = asked {
+            let _ = asked.await;
+        }
     }
+}
+
+/// Takes an address.
+async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|error| StartError::Listen(address, error))
 }
 
 fn isr(config: &Config) -> Result<Isr, ConfigError> {
@@ -104,11 +143,5 @@ fn isr(config: &Config) -> Result<Isr, ConfigError> {
     limits.body_bytes = usize::try_from(config.cache.max_body_bytes).unwrap_or(usize::MAX);
     limits.render_timeout =
         config.limits.origin_connect_timeout + config.limits.origin_timeout + RENDER_GRACE;
-    Isr::builder().limits(limits).build()
-}
-
-fn layer(isr: &Isr) -> Result<IsrLayer, ConfigError> {
-    let policy = || Policy::new().s_maxage(Duration::from_secs(60));
-    let around = IsrLayer::around(isr).extension::<front::Visitor>();
-    around.route("/", policy(), PathTags::default()).route("/{*rest}", policy(), PathTags::default()).build()
+    Isr::builder().limits(limits).origins(&config.origins).build()
 }

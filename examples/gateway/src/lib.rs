@@ -6,12 +6,14 @@
 //! | `front` | the way in: connections of clients, and what is refused before a cache sees it |
 //! | `proxy` | the way to the origin |
 //! | `admin` | the listener for those who run it |
+//! | `log` | what is written down |
 //! | [`Gateway`] | all of it, put together |
 
 pub mod admin;
 pub mod config;
 pub mod front;
 mod gateway;
+pub mod log;
 pub mod proxy;
 
 pub use gateway::{Gateway, StartError};

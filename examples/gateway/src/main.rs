@@ -1,10 +1,11 @@
 //! The command line; everything else is in the library, where tests can reach it.
 
 use std::error::Error;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use gateway::Gateway;
 use gateway::config::{self, Asked, Config};
+use gateway::{Gateway, log};
 
 fn main() -> ExitCode {
     let done = match config::read(std::env::args_os(), std::env::vars_os()) {
@@ -12,7 +13,9 @@ fn main() -> ExitCode {
             print!("{text}");
             Ok(())
         }
-        Ok(Asked::Serve(config, _log)) => run(&config),
+        Ok(Asked::Serve(config, filter)) => {
+            log::begin(filter).map_err(Into::into).and_then(|()| run(&config))
+        }
         Err(bad) => Err(bad.into()),
     };
     match done {
@@ -27,9 +30,18 @@ fn main() -> ExitCode {
 fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     tokio::runtime::Runtime::new()?.block_on(async {
         let gateway = Gateway::bind(config).await?;
+        say(&gateway, config)?;
         gateway.run(told_to_stop()).await;
         Ok(())
     })
+}
+
+/// Says on standard output what is served where. Whether anybody reads it is no concern of those who are served.
+fn say(gateway: &Gateway, config: &Config) -> io::Result<()> {
+    let (origin, here) = (config.origin.to_string(), gateway.local_addr()?);
+    let admin = gateway.admin_addr().map_or_else(String::new, |admin| format!(", admin at http://{admin}/"));
+    let _ = writeln!(io::stdout(), "gateway: http://{here}/ serves {origin}{admin}");
+    Ok(())
 }
 
 /// Waits for Ctrl-C or, on Unix, SIGTERM. A signal that cannot be listened for never comes.

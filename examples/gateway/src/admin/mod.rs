@@ -21,6 +21,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -48,13 +49,19 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Admin {
     isr: Isr,
     token: Arc<Token>,
+    is_stopping: Arc<AtomicBool>,
 }
 
 impl Admin {
     /// Answers for this engine, to those who show this token.
     #[must_use]
     pub fn new(isr: &Isr, token: Token) -> Self {
-        Self { isr: isr.clone(), token: Arc::new(token) }
+        Self { isr: isr.clone(), token: Arc::new(token), is_stopping: Arc::default() }
+    }
+
+    /// From now on the health is that of a gateway that takes no new clients.
+    pub fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
     }
 
     async fn answer<B>(&self, request: Request<B>) -> Answer
@@ -68,7 +75,10 @@ impl Admin {
         };
         let answered = match question {
             Question::Live => Ok(views::live()),
-            Question::Health => Ok(views::health(&self.isr)),
+            Question::Health => {
+                let is_stopping = self.is_stopping.load(Ordering::Relaxed) || self.isr.is_closing();
+                Ok(views::health(&self.isr, is_stopping))
+            }
             Question::Stats => Ok(views::stats(&self.isr.stats())),
             Question::Metrics => Ok(metrics::text(&self.isr)),
             Question::Pages => views::pages(&self.isr.graph(), parts.uri.query().unwrap_or_default()).await,

@@ -17,9 +17,9 @@ pub(super) fn live() -> Answer {
 }
 
 /// The state, and for what reason it is not better. No hosts, no URLs: whoever reaches the listener may see it.
-pub(super) fn health(isr: &Isr) -> Answer {
+pub(super) fn health(isr: &Isr, is_stopping: bool) -> Answer {
     let notes = isr.health().notes;
-    let (status, state) = match (isr.is_closing(), notes.is_empty()) {
+    let (status, state) = match (is_stopping, notes.is_empty()) {
         (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
         (false, true) => (StatusCode::OK, "good"),
         (false, false) => (StatusCode::OK, "noted"),

@@ -44,11 +44,11 @@ impl Route {
                         say \"ignore\", or leave s_maxage to the origin";
             return Err(bad("cookies", what.to_owned()));
         }
-        let needs_s_maxage = [
+        let of_policies = [
             ("vary", !self.vary.is_empty()),
             ("stale_while_revalidate", self.stale_while_revalidate.is_some()),
         ];
-        for (key, _) in needs_s_maxage.into_iter().filter(|(_, is_set)| *is_set && !self.is_policy()) {
+        if let Some((key, _)) = of_policies.into_iter().find(|(_, is_set)| *is_set && !self.is_policy()) {
             let what = format!("route.{key} needs s_maxage: without it the origin's answers say it");
             return Err(bad(key, what));
         }

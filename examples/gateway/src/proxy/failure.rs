@@ -73,6 +73,9 @@ impl Failure {
     }
 
     pub(super) fn answer(self) -> Response<Bytes> {
+        if self.status().is_server_error() {
+            tracing::warn!(failure = ?self, "the origin gave no answer");
+        }
         let mut response = made(self.status());
         response.headers_mut().insert(PROXY_STATUS, HeaderValue::from_static(self.line()));
         response

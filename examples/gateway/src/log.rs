@@ -1,0 +1,125 @@
+//! What is written to the log: a line for each request, if somebody asked for them, and what the other parts say.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::{HeaderMap, Method, Request, Response};
+use pin_project_lite::pin_project;
+use tokio::time::Instant;
+use tower_service::Service;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+
+/// What requests are logged under: `--log gateway::access=info`.
+const ACCESS: &str = "gateway::access";
+
+/// Writes what passes the filter to standard error, a line for each event, its fields as `name=value`.
+///
+/// # Errors
+///
+/// When this process has a log already.
+pub fn begin(filter: Targets) -> Result<(), TryInitError> {
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
+    tracing_subscriber::registry().with(lines).with(filter).try_init()
+}
+
+/// Logs the requests of a service. Whether it does is settled when it is made: if nobody reads them, they cost nothing.
+#[derive(Debug, Clone)]
+pub(crate) struct Logged<S> {
+    inner: S,
+    is_on: bool,
+}
+
+impl<S> Logged<S> {
+    pub(crate) fn new(inner: S) -> Self {
+        Self { inner, is_on: tracing::enabled!(target: ACCESS, Level::INFO) }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for Logged<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Logging<S::Future>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    #[inline]
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let asked = self.is_on.then(|| Box::new(Asked::of(&request)));
+        Logging { answer: self.inner.call(request), asked }
+    }
+}
+
+/// What is told of a request. Not its query, its cookies or its body: they may be secrets.
+#[derive(Debug)]
+struct Asked {
+    method: Method,
+    host: String,
+    path: String,
+    since: Instant,
+}
+
+impl Asked {
+    fn of<B>(request: &Request<B>) -> Self {
+        let host = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok());
+        let host = host.or_else(|| request.uri().host()).unwrap_or_default().to_owned();
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        Self { method, host, path, since: Instant::now() }
+    }
+
+    fn write<R>(&self, answer: &Response<R>) {
+        let micros = u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX);
+        tracing::info!(
+            target: ACCESS,
+            method = %self.method,
+            host = self.host,
+            path = self.path,
+            status = answer.status().as_u16(),
+            cache = said(answer.headers()),
+            micros,
+        );
+    }
+}
+
+/// What the cache says of an answer.
+fn said(headers: &HeaderMap) -> &str {
+    let mut all = headers.get_all("cache-status").iter();
+    all.next_back().and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+pin_project! {
+    /// The future of [`Logged`].
+    #[derive(Debug)]
+    pub(crate) struct Logging<F> {
+        #[pin]
+        answer: F,
+        asked: Option<Box<Asked>>,
+    }
+}
+
+impl<F, R, E> Future for Logging<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+{
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let answer = ready!(this.answer.poll(cx));
+        if let (Some(asked), Ok(answer)) = (this.asked, &answer) {
+            asked.write(answer);
+        }
+        Poll::Ready(answer)
+    }
+}
