@@ -72,8 +72,8 @@ impl Clock for SystemClock {
         const NANOS: u64 = 1_000_000_000;
         let passed = self.start.elapsed();
         // Good for five centuries, and cheaper than what is good for more.
-        let nanos = passed.as_secs().saturating_mul(NANOS).saturating_add(u64::from(passed.subsec_nanos()));
-        Moment(Moment::BEGINNING.0.saturating_add(nanos))
+        let nanos = passed.as_secs().wrapping_mul(NANOS).wrapping_add(u64::from(passed.subsec_nanos()));
+        Moment(Moment::BEGINNING.0.wrapping_add(nanos))
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the file that reads the clock")]

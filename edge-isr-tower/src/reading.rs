@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use edge_isr_core::isr::RECEIPT_COOKIE;
-use edge_isr_core::model::authority::{Scheme, normalize};
+use edge_isr_core::model::authority::Scheme;
 use edge_isr_core::model::key::{Audience, Dimension, KeyRef, dimension};
 use edge_isr_core::model::policy::{Query, Rules};
 use edge_isr_core::{Cookies, Isr, Reason};
@@ -53,13 +53,14 @@ impl<'a> Reading<'a> {
     /// Reads a head; an error is why the request bypasses.
     #[inline(always)]
     pub(crate) fn of(
-        isr: &Isr,
+        isr: &'a Isr,
         rules: &'a Rules,
         route: &'a str,
         uri: &'a Uri,
         parts: &'a request::Parts,
     ) -> Result<Self, Reason> {
-        if !uri.path().starts_with('/') {
+        let path = uri.path();
+        if !path.starts_with('/') {
             return Err(Reason::BadUri);
         }
         let Scan { host, conditions, has_credentials } = Scan::of(&parts.headers, rules)?;
@@ -83,7 +84,7 @@ impl<'a> Reading<'a> {
             tenant,
             audience,
             vary: &rules.vary,
-            path: uri.path(),
+            path,
             query: uri.query().and_then(|raw| canonical_query(raw, &rules.query)),
             dimensions: dimensions(rules, parts)?,
             conditions,
@@ -198,16 +199,16 @@ pub(crate) fn receipt(headers: &HeaderMap) -> Option<&[u8]> {
 /// Scheme and authority: of the URI where it has them (HTTP/2), else of the `Host`.
 #[inline(always)]
 fn origin<'a>(
-    isr: &Isr,
+    isr: &'a Isr,
     uri: &'a Uri,
     host: Option<&'a HeaderValue>,
     stated: Option<Scheme>,
 ) -> Result<(Scheme, Cow<'a, str>), Reason> {
     let text = match uri.authority() {
-        Some(authority) => authority.as_str(),
-        None => host.and_then(|host| host.to_str().ok()).ok_or(Reason::BadHost)?,
+        Some(authority) => authority.as_str().as_bytes(),
+        None => host.ok_or(Reason::BadHost)?.as_bytes(),
     };
-    let authority = normalize(text, stated.unwrap_or(Scheme::Http)).ok_or(Reason::BadHost)?;
+    let authority = isr.host(text, stated.unwrap_or(Scheme::Http)).ok_or(Reason::BadHost)?;
     // The default port depends on the scheme, which a listed origin may know better than the request.
     if stated.is_none()
         && let Some(bare) = authority.strip_suffix(":443")
@@ -220,7 +221,7 @@ fn origin<'a>(
 }
 
 /// The host of a request as its pages' keys have it, for those who only need that.
-pub(crate) fn host_of<'a>(isr: &Isr, uri: &'a Uri, headers: &'a HeaderMap) -> Option<Cow<'a, str>> {
+pub(crate) fn host_of<'a>(isr: &'a Isr, uri: &'a Uri, headers: &'a HeaderMap) -> Option<Cow<'a, str>> {
     let stated = uri.scheme_str().and_then(Scheme::parse);
     origin(isr, uri, headers.get(HOST), stated).ok().map(|(_, authority)| authority)
 }
@@ -331,6 +332,26 @@ mod tests {
         }
         let absolute = Request::get("http://X.example:80/").header("host", "ignored");
         assert_eq!(read(Policy::new(), absolute).unwrap().0, "x.example");
+    }
+
+    #[test]
+    fn b07_no_host_is_read_in_another_way_for_one_that_came_before() {
+        let listed = || Isr::builder().origins(["https://h", "http://i"]).build().unwrap();
+        let texts = ["h", "H", "h.", "h:80", "h:443", "i", "[::1]", "h:1", "a b", "\u{f6}"];
+        let read = |isr: &Isr, (text, scheme): (&str, Option<Scheme>)| {
+            let value = HeaderValue::from_bytes(text.as_bytes()).unwrap();
+            origin(isr, &Uri::from_static("/"), Some(&value), scheme)
+                .map(|(scheme, host)| (scheme, host.into_owned()))
+        };
+        let schemes = [None, Some(Scheme::Http), Some(Scheme::Https)];
+        let all: Vec<_> = texts.iter().flat_map(|text| schemes.map(|scheme| (*text, scheme))).collect();
+        for fresh in [listed, || Isr::builder().build().unwrap()] {
+            for first in &all {
+                let isr = fresh();
+                let _ = read(&isr, *first);
+                all.iter().for_each(|next| assert_eq!(read(&isr, *next), read(&fresh(), *next), "{first:?}"));
+            }
+        }
     }
 
     #[test]

@@ -1,15 +1,40 @@
 //! What adapter crates do with the handle: count, note, find room for a render.
 
+use std::borrow::Cow;
 use std::sync::{Arc, PoisonError};
 
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Isr;
-use crate::model::authority::Scheme;
+use crate::model::authority::{Scheme, normalize};
 use crate::model::policy::Rules;
 use crate::model::reason::Reason;
 
 impl Isr {
+    /// The one spelling of a host; `None` when it is none.
+    ///
+    /// Most sites have one host. So the first one that came in its one spelling is kept, and the same text again is not
+    /// read byte by byte. Whichever that was, no more than time depends on it.
+    #[must_use]
+    #[inline]
+    pub fn host<'a>(&'a self, text: &'a [u8], scheme: Scheme) -> Option<Cow<'a, str>> {
+        match self.0.usual_host.get() {
+            Some(usual) if usual.as_bytes() == text => Some(Cow::Borrowed(usual)),
+            _ => self.read_host(text, scheme),
+        }
+    }
+
+    #[inline(never)]
+    fn read_host<'a>(&self, text: &'a [u8], scheme: Scheme) -> Option<Cow<'a, str>> {
+        let host = normalize(std::str::from_utf8(text).ok()?, scheme)?;
+        // Without a port it is spelled alike under either scheme.
+        let is_plain = host.as_bytes() == text && !host.contains(':');
+        if is_plain && self.scheme_of(&host, None).is_some() {
+            self.0.usual_host.get_or_init(|| (*host).into());
+        }
+        Some(host)
+    }
+
     /// The scheme of a host; `None` when the host is not accepted.
     #[must_use]
     #[inline]

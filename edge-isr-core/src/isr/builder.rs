@@ -250,6 +250,7 @@ impl Builder {
             busy,
             limits,
             hosts,
+            usual_host: std::sync::OnceLock::new(),
             build,
             off,
             #[cfg(feature = "twins")]

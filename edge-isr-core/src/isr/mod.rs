@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
@@ -99,6 +99,8 @@ pub(crate) struct Inner {
     pub(crate) flights: Arc<flight::Flights>,
     pub(crate) renders: Arc<Semaphore>,
     pub(crate) hosts: hosts::Hosts,
+    /// See [`Isr::host`].
+    pub(crate) usual_host: OnceLock<Box<str>>,
     pub(crate) signer: Arc<cookie::Signer>,
     pub(crate) receipts: receipt::Receipts,
     pub(crate) store: Option<Arc<dyn PageStore>>,

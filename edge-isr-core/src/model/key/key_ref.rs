@@ -83,7 +83,7 @@ impl KeyRef<'_> {
     /// How many bytes the key has once written down, for the bound on keys. With an over-long tenant more than
     /// any bound: each tenant is a scope of its own, of which few can be shared.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn len_bytes(&self) -> usize {
         if self.tenant.is_some_and(|tenant| tenant.len() > MAX_TENANT_BYTES) {
             return usize::MAX;
