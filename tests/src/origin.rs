@@ -17,6 +17,7 @@ use tower::util::BoxCloneSyncService;
 
 use crate::answer::Answer;
 use crate::ask::get_with;
+use crate::gate::Gate;
 use crate::site::Site;
 use crate::story::prompt;
 
@@ -29,6 +30,8 @@ pub struct Said {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: String,
+    /// What the answer waits for before it leaves.
+    pub gate: Option<Gate>,
 }
 
 impl Said {
@@ -42,13 +45,19 @@ impl Said {
     #[must_use]
     pub fn with(status: u16, headers: &[(&str, &str)]) -> Self {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Self { status, headers, body: String::new() }
+        Self { status, headers, body: String::new(), gate: None }
     }
 
     /// With this body; by default it is the number of the request.
     #[must_use]
     pub fn body(self, body: &str) -> Self {
         Self { body: body.to_owned(), ..self }
+    }
+
+    /// Once this gate lets it through.
+    #[must_use]
+    pub fn behind(self, gate: &Gate) -> Self {
+        Self { gate: Some(gate.clone()), ..self }
     }
 }
 
@@ -92,8 +101,13 @@ impl Gateway {
         let origin = {
             let script = Arc::clone(&script);
             tower::service_fn(move |request: Request| {
-                let answer = answer(&script, &request);
-                async { Ok::<Response, Infallible>(answer) }
+                let (answer, gate) = answer(&script, &request);
+                async move {
+                    if let Some(gate) = gate {
+                        gate.pass().await;
+                    }
+                    Ok::<Response, Infallible>(answer)
+                }
             })
         };
         let layer = IsrLayer::around(&isr).route("/{*rest}", policy, PathTags::default()).build();
@@ -156,7 +170,7 @@ impl Default for Gateway {
     }
 }
 
-fn answer(script: &Mutex<Script>, request: &Request) -> Response {
+fn answer(script: &Mutex<Script>, request: &Request) -> (Response, Option<Gate>) {
     let mut script = script.lock().unwrap_or_else(PoisonError::into_inner);
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
     let (method, headers) = (request.method().clone(), request.headers().clone());
@@ -169,5 +183,5 @@ fn answer(script: &Mutex<Script>, request: &Request) -> Response {
         response = response.header(name, value);
     }
     let body = if said.status == 304 { Body::empty() } else { Body::from(body) };
-    response.body(body).expect("headers of ours")
+    (response.body(body).expect("headers of ours"), said.gate)
 }

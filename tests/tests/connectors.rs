@@ -456,7 +456,7 @@ async fn p06_p22_invalidations_of_the_same_that_wait_are_purged_together_and_eve
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn p15_p22_only_so_many_invalidations_are_under_way_at_once() {
     let recording = RecordingConnector::default();
     let story = Story::behind(&recording, |builder| {

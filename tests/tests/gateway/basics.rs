@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use edge_isr_axum::prelude::*;
 use edge_isr_core::model::origin::RequestDirectives;
-use edge_isr_stories::{Gateway, Said, call};
+use edge_isr_stories::{Gate, Gateway, Said, call};
 
 #[tokio::test]
 async fn what_the_origin_calls_fresh_is_served_from_here() {
@@ -170,4 +170,19 @@ async fn h21_a_post_that_answers_for_its_url_is_the_page_of_later_gets() {
     call(&gateway.site, "POST", "/b").await;
     assert_eq!(gateway.get("/b").await.text(), "answer 4", "it spoke of another");
     assert_eq!(gateway.get("/a").await.text(), "answer 5", "which it changed");
+}
+
+#[tokio::test]
+async fn p01_h21_a_post_is_not_stored_over_an_invalidation_that_came_while_it_was_answered() {
+    let (gateway, gate) = (Gateway::new(), Gate::default());
+    let fresh = [("cache-control", "max-age=60"), ("content-location", "/a"), ("surrogate-key", "post:1")];
+    gateway.says("/a", Said::ok(&fresh).body("old").behind(&gate));
+    let site = gateway.site.clone();
+    let posting = tokio::spawn(async move { call(&site, "POST", "/a").await });
+    gate.arrival().await;
+    gateway.isr.graph().revalidate_by_tags([tag("post", 1)]).await.unwrap();
+    gate.open(1);
+    assert!(!posting.await.unwrap().cache_status().contains("stored"));
+    gateway.says("/a", Said::ok(&fresh).body("new"));
+    assert_eq!(gateway.get("/a").await.text(), "new");
 }
