@@ -127,3 +127,28 @@ async fn h20_tags_of_the_origin_are_tags_and_stay_here() {
     passing.get("/a").await;
     assert_eq!(passing.get("/a").await.header("surrogate-key"), "post:1");
 }
+#[tokio::test]
+async fn h21_a_post_that_answers_for_its_own_url_is_stored_for_a_get() {
+    for (headers, expected) in [
+        (&[("cache-control", "max-age=60"), ("content-location", "/a")][..], true),
+        (&[("cache-control", "max-age=60"), ("content-location", "http://www.example.com/a")], true),
+        (&[("cache-control", "max-age=60"), ("content-location", "/b")], false),
+        (&[("cache-control", "max-age=60")], false),
+        (&[("content-location", "/a"), ("etag", "\"a\"")], false),
+        (&[("cache-control", "max-age=60, private"), ("content-location", "/a")], false),
+    ] {
+        let gateway = Gateway::new();
+        gateway.says("/a", Said::ok(headers).body("posted"));
+        let answer = call(&gateway.site, "POST", "/a").await;
+        assert_eq!(answer.text(), "posted");
+        gateway.says("/a", Said::ok(&[FRESH]).body("got"));
+        let answer = gateway.get("/a").await;
+        assert_eq!(
+            answer.text(),
+            if expected { "posted" } else { "got" },
+            "{headers:?}: {}",
+            answer.cache_status()
+        );
+        assert_eq!(call(&gateway.site, "POST", "/a").await.text(), "got", "a POST always reaches the origin");
+    }
+}
