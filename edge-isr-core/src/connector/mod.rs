@@ -70,6 +70,10 @@ impl Default for PurgeLimits {
 /// It is never given more than its limits say, and never what it does not understand. Its calls follow one another:
 /// none begins before the last has ended, or had [`Limits::purge_wait`](crate::Limits::purge_wait).
 ///
+/// What it is told in URLs (each tag, where it knows none; else what is invalidated by prefix, host or route) are those
+/// of pages that this process has stored since it began. What only an earlier life of it rendered is in no list: after a
+/// restart a cache that holds such pages is best told of everything once, with [`Graph::all`](crate::Graph::all).
+///
 /// A call that fails for a while, hangs or panics is made five times in all, with delays that grow from one second on;
 /// one that is throttled, as soon as the cache allows, for ten minutes at most. What comes meanwhile waits and is said
 /// once, however often it was invalidated. A call that is rejected is made again item by item, so that one bad item takes
