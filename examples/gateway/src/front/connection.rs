@@ -74,11 +74,11 @@ where
         wire.poll_protocol(cx, head_bytes)
     });
     let Ok(Some(protocol)) = said.await else { return };
-    let door = Door::new(shared.app.clone(), line, shared.settings.body_bytes);
+    let door = Door::new(shared.app.clone(), Arc::clone(&line), shared.settings.body_bytes);
     match protocol {
         Protocol::Http1 => {
             let mut connection = shared.http1.serve_connection(wire, door).with_upgrades();
-            hold(&shared.house, Pin::new(&mut connection), |held| held.graceful_shutdown()).await;
+            hold(&shared.house, &line, Pin::new(&mut connection), |held| held.graceful_shutdown()).await;
             // After an error hyper leaves the rest to us.
             if let Some(parts) = connection.into_parts() {
                 let mut wire = parts.io;
@@ -87,21 +87,24 @@ where
         }
         Protocol::Http2 => {
             let connection = pin!(shared.http2.serve_connection(wire, door));
-            hold(&shared.house, connection, |held| held.graceful_shutdown()).await;
+            hold(&shared.house, &line, connection, |held| held.graceful_shutdown()).await;
         }
     }
 }
 
 /// Polls a connection until it ends, and tells it when all are to end.
-async fn hold<C, E>(house: &House, mut connection: Pin<&mut C>, tell: fn(Pin<&mut C>))
+async fn hold<C, E>(house: &House, line: &Line, mut connection: Pin<&mut C>, tell: fn(Pin<&mut C>))
 where
     C: Future<Output = Result<(), E>> + Send,
 {
     let mut is_told = false;
     poll_fn(|cx| {
-        if house.is_closing() && !is_told {
-            is_told = true;
-            tell(connection.as_mut());
+        if house.is_closing() {
+            // It was woken by this waker, which wakes once; the next time it is to end at once.
+            line.register(cx.waker());
+            if !std::mem::replace(&mut is_told, true) {
+                tell(connection.as_mut());
+            }
         }
         // What went wrong with a client is the client's business.
         match connection.as_mut().poll(cx) {

@@ -127,7 +127,7 @@ where
             }
             StateProj::Asked { future, visitor, guard } => {
                 let Poll::Ready(answer) = future.poll(cx) else {
-                    guard.get_or_insert_with(|| InService::begin(visitor));
+                    guard.get_or_insert_with(|| InService::begin(visitor)).wait(cx.waker());
                     return Poll::Pending;
                 };
                 let guard = guard.take();

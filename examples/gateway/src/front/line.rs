@@ -104,6 +104,11 @@ impl InService {
         Self(Arc::clone(&visitor.line))
     }
 
+    /// Has the connection's task woken for interim answers. A waker wakes once.
+    pub(super) fn wait(&self, waker: &Waker) {
+        self.0.register(waker);
+    }
+
     /// The answer begins: interim ones have no place any more.
     pub(super) fn is_answered(&self) {
         self.0.lock().of = None;
