@@ -246,6 +246,7 @@ async fn connections_to_the_origin_are_used_again() {
             Reply::keep("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npage\r\n0\r\n\r\n")
         }
         "/none" => Reply::keep("HTTP/1.1 204 No Content\r\n\r\n"),
+        _ if request.head.starts_with("HEAD ") => Reply::keep("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"),
         _ => Reply::ok("", "page"),
     })
     .await;
@@ -255,10 +256,9 @@ async fn connections_to_the_origin_are_used_again() {
         for request in ["GET /", "HEAD /", "POST /", "GET /chunked", "DELETE /none"] {
             let request = format!("{request} HTTP/1.1\r\nHost: site\r\nX: {n}\r\nContent-Length: 0\r\n\r\n");
             assert!(client.ask(request).await.status < 300);
-            // The gateway puts the connection back a moment after the answer.
-            tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
+    // Now and then the next request comes before the gateway has put the connection back.
     assert!(origin.connections() < 20, "{} connections for 100 requests", origin.connections());
 }
 
