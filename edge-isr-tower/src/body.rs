@@ -1,15 +1,21 @@
-//! The body of an answer: a stored page's, the origin's own, or what was collected before the cap and the rest.
+//! The body of an answer: a stored page's, the origin's own, one that is read while it is collected, or what was
+//! collected before the cap and the rest.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use edge_isr_core::BoxError;
+use edge_isr_core::isr::stream::Reader;
 use edge_isr_core::model::page::Content;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+
+mod rest;
+
+pub(crate) use rest::Rest;
 
 pin_project! {
     /// The body of an answer.
@@ -24,15 +30,9 @@ pin_project! {
     enum Kind<B> {
         Stored { content: Content },
         Origin { #[pin] body: B },
+        Growing { reader: Option<Box<Reader>>, rest: Rest<B> },
         Overflow { collected: VecDeque<Bytes>, rest: Rest<B> },
     }
-}
-
-/// What follows the frames that were collected.
-pub(crate) enum Rest<B> {
-    Body(Pin<Box<B>>),
-    Error(BoxError),
-    Nothing,
 }
 
 impl<B> IsrBody<B> {
@@ -46,6 +46,11 @@ impl<B> IsrBody<B> {
 
     pub(crate) const fn origin(body: B) -> Self {
         Self { kind: Kind::Origin { body } }
+    }
+
+    /// A body that is still being collected, and what follows if it is too large for that.
+    pub(crate) fn growing(reader: Reader, rest: Rest<B>) -> Self {
+        Self { kind: Kind::Growing { reader: Some(Box::new(reader)), rest } }
     }
 
     pub(crate) fn overflow(collected: Vec<Bytes>, rest: Rest<B>) -> Self {
@@ -73,14 +78,19 @@ where
             }
             KindProj::Stored { content } => Poll::Ready(content.take().map(|bytes| Ok(Frame::data(bytes)))),
             KindProj::Origin { body } => body.poll_frame(cx).map_err(Into::into),
-            KindProj::Overflow { collected, rest } => match (collected.pop_front(), &mut *rest) {
-                (Some(bytes), _) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                (None, Rest::Body(body)) => body.as_mut().poll_frame(cx).map_err(Into::into),
-                (None, Rest::Error(_)) => match std::mem::replace(rest, Rest::Nothing) {
-                    Rest::Error(error) => Poll::Ready(Some(Err(error))),
-                    Rest::Body(_) | Rest::Nothing => Poll::Ready(None),
-                },
-                (None, Rest::Nothing) => Poll::Ready(None),
+            KindProj::Growing { reader, rest } => {
+                if let Some(growing) = reader {
+                    if let Some(chunk) = ready!(growing.poll_chunk(cx)) {
+                        return Poll::Ready(Some(chunk.map(Frame::data).map_err(Into::into)));
+                    }
+                    // What was collected is kept no longer than it is needed.
+                    *reader = None;
+                }
+                rest.poll_frame(cx)
+            }
+            KindProj::Overflow { collected, rest } => match collected.pop_front() {
+                Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                None => rest.poll_frame(cx),
             },
         }
     }
@@ -89,14 +99,10 @@ where
         match &self.kind {
             Kind::Stored { content } => content.is_empty(),
             Kind::Origin { body } => body.is_end_stream(),
-            Kind::Overflow { collected, rest } => {
-                collected.is_empty()
-                    && match rest {
-                        Rest::Body(body) => body.is_end_stream(),
-                        Rest::Error(_) => false,
-                        Rest::Nothing => true,
-                    }
+            Kind::Growing { reader, rest } => {
+                reader.as_ref().is_none_or(|reader| reader.is_at_end()) && rest.is_over()
             }
+            Kind::Overflow { collected, rest } => collected.is_empty() && rest.is_over(),
         }
     }
 
@@ -104,20 +110,14 @@ where
         match &self.kind {
             Kind::Stored { content } => SizeHint::with_exact(content.len() as u64),
             Kind::Origin { body } => body.size_hint(),
-            Kind::Overflow { collected, rest } => {
-                let before: u64 = collected.iter().map(|bytes| bytes.len() as u64).sum();
-                let after = match rest {
-                    Rest::Body(body) => body.size_hint(),
-                    // The length that was promised is not known here, and will not be kept.
-                    Rest::Error(_) => SizeHint::default(),
-                    Rest::Nothing => SizeHint::with_exact(0),
-                };
-                let mut hint = SizeHint::new();
-                hint.set_lower(before.saturating_add(after.lower()));
-                if let Some(upper) = after.upper() {
-                    hint.set_upper(before.saturating_add(upper));
+            Kind::Growing { reader, rest } => {
+                match reader.as_ref().map_or(Some(0), |reader| reader.remaining()) {
+                    Some(remaining) => rest.size_hint_after(remaining),
+                    None => SizeHint::default(),
                 }
-                hint
+            }
+            Kind::Overflow { collected, rest } => {
+                rest.size_hint_after(collected.iter().map(|bytes| bytes.len() as u64).sum())
             }
         }
     }
@@ -128,6 +128,7 @@ impl<B> fmt::Debug for IsrBody<B> {
         f.write_str(match self.kind {
             Kind::Stored { .. } => "IsrBody::Stored",
             Kind::Origin { .. } => "IsrBody::Origin",
+            Kind::Growing { .. } => "IsrBody::Growing",
             Kind::Overflow { .. } => "IsrBody::Overflow",
         })
     }

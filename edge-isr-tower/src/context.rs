@@ -134,6 +134,15 @@ impl IsrContext {
         }
     }
 
+    /// What was said up to now; more may be.
+    pub(crate) fn so_far(&self) -> Sealed {
+        let Some(render) = &self.0 else { return Sealed::default() };
+        match &*render.state.lock().unwrap_or_else(PoisonError::into_inner) {
+            State::Open(said) => said.clone(),
+            State::Closed { .. } => Sealed::default(),
+        }
+    }
+
     /// Ends what may be said.
     pub(crate) fn seal(&self) -> Sealed {
         let Some(render) = &self.0 else { return Sealed::default() };

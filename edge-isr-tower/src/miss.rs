@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use edge_isr_core::Reason;
-use edge_isr_core::isr::flight::{Boarding, Outcome};
+use edge_isr_core::isr::flight::{Boarding, News, Outcome};
 use edge_isr_core::isr::look_up::Miss;
 use edge_isr_core::model::key::{CacheKey, KeyRef};
 use edge_isr_core::model::page::Page;
@@ -84,7 +84,7 @@ where
         Boarding::Full => Refilled::Failed(Reason::Busy),
         Boarding::Lead(permit) => {
             let snapshot = permit.snapshot();
-            match render::spawn(Arc::clone(&shared), permit, order, false).await.unwrap_or(Led::Abandoned) {
+            match render::spawn(Arc::clone(&shared), permit, order, false).end().await {
                 Led::Page(page, _) if page.status().is_server_error() => Refilled::Failed(Reason::Status),
                 Led::Own(response, reason) if response.status().is_server_error() => Refilled::Failed(reason),
                 Led::Page(..) | Led::Own(..) => Refilled::Done(snapshot),
@@ -155,10 +155,11 @@ where
             Boarding::Follow(follower) => {
                 visitor.has_followed = true;
                 let since = Instant::now();
-                let outcome = tokio::time::timeout(patience, follower.outcome()).await;
+                let news = tokio::time::timeout(patience, visitor.hear(follower)).await;
                 patience = patience.saturating_sub(since.elapsed());
-                match outcome {
-                    Ok(outcome) => visitor.follow(outcome, panicked),
+                match news {
+                    Ok(News::AtHead(at_head)) => visitor.at_head(&at_head),
+                    Ok(News::Landed(outcome)) => visitor.follow(outcome, panicked),
                     Err(_) => visitor
                         .spare(Reason::CollapseTimeout)
                         .map_or(Landed::Alone(Reason::CollapseTimeout), Landed::Answer),

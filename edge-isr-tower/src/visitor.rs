@@ -17,6 +17,7 @@ use crate::miss::Asked;
 use crate::render::{self, Led, Order};
 use crate::service::Shared;
 
+mod along;
 mod answer;
 
 pub(crate) use answer::made;
@@ -40,6 +41,21 @@ pub(crate) enum Landed<B> {
     Again(Reason),
     /// Go alone.
     Alone(Reason),
+}
+
+/// What a visitor does who may not be given a page.
+enum Declined {
+    Again(Reason),
+    Alone(Reason),
+}
+
+impl<B> From<Declined> for Landed<B> {
+    fn from(declined: Declined) -> Self {
+        match declined {
+            Declined::Again(reason) => Self::Again(reason),
+            Declined::Alone(reason) => Self::Alone(reason),
+        }
+    }
 }
 
 impl<S, F> Visitor<S, F> {
@@ -92,8 +108,12 @@ impl<S, F> Visitor<S, F> {
             return Ok(self.hand_out(&page, false, None));
         }
         let order = order.unwrap_or_else(|| self.order());
-        let led = render::spawn(Arc::clone(&self.shared), permit, order, true).await;
-        match led.unwrap_or(Led::Abandoned) {
+        let leading = render::spawn(Arc::clone(&self.shared), permit, order, true);
+        let led = match self.led(leading).await {
+            Ok(led) => led,
+            Err(along) => return Ok(self.read_along(&along.streaming, along.rest, false)),
+        };
+        match led {
             Led::Page(page, kept) => Ok(self.hand_out(&page, false, kept)),
             Led::Own(response, reason) => Ok(Landed::Answer(self.own_or_spare(response, reason))),
             Led::Failed(error) => self.spare(Reason::RenderFailed).map(Landed::Answer).ok_or(error),
@@ -147,24 +167,29 @@ impl<S, F> Visitor<S, F> {
         {
             return Landed::Answer(response);
         }
+        match self.given(page, collapsed) {
+            Ok(given) => Landed::Answer(self.answer_from(&given, collapsed, kept, self.asked.missed.reason)),
+            Err(declined) => declined.into(),
+        }
+    }
+
+    /// A page, or one whose body is still to come, as it is given to this visitor; or why it is not.
+    fn given(&self, page: &Arc<Page>, collapsed: bool) -> Result<HandOut, Declined> {
         if collapsed && self.is_at_the_gateway() && !page.is_unstored_failure() {
             if !self.is_selected(page) {
-                return Landed::Again(Reason::Overtaken);
+                return Err(Declined::Again(Reason::Overtaken));
             }
             if page.lifetime().fresh.is_zero() {
                 // RFC 9111 §5.2.2.4: each use is to be validated.
-                return Landed::Alone(Reason::NoCache);
+                return Err(Declined::Alone(Reason::NoCache));
             }
         }
-        match self.shared.isr.hand_out(page, self.owed, self.arrived) {
-            Ok(given) => {
-                if collapsed {
-                    self.shared.isr.count_collapsed();
-                }
-                Landed::Answer(self.answer_from(&given, collapsed, kept, self.asked.missed.reason))
-            }
-            Err(missed) => Landed::Again(missed.reason),
+        let given = self.shared.isr.hand_out(page, self.owed, self.arrived);
+        let given = given.map_err(|missed| Declined::Again(missed.reason))?;
+        if collapsed {
+            self.shared.isr.count_collapsed();
         }
+        Ok(given)
     }
 
     /// The handler's panic. It goes on in the request that caused the render, as if the layer were not there,
@@ -195,21 +220,23 @@ impl<S, F> Visitor<S, F> {
         let permit = isr.solo(self.asked.key.clone());
         // What is not shared need not be whole.
         let order = match reason {
-            Reason::Pass => self.order().narrowed(&self.asked.parts),
+            Reason::Pass => self.order().narrowed(&self.asked.parts).passed(),
+            Reason::Undecided => self.order().passed(),
             _ => self.order(),
         };
-        let led = render::spawn(Arc::clone(&self.shared), permit, order, true).await;
-        let landed = match led.unwrap_or(Led::Abandoned) {
+        let leading = render::spawn(Arc::clone(&self.shared), permit, order, true);
+        let led = match self.led(leading).await {
+            Ok(led) => led,
+            Err(along) => return Ok(self.read_alone(along, reason)),
+        };
+        let landed = match led {
             Led::Page(page, kept) => {
                 if page.status().is_server_error()
                     && let Some(response) = self.spare(Reason::Status)
                 {
                     return Ok(response);
                 }
-                // However often it is overtaken: rendered for this request alone, it is what the handler says.
-                let given = isr.hand_out(&page, self.owed, self.arrived);
-                let given = given.unwrap_or_else(|_| HandOut { page, now: isr.now(), overtaken: true });
-                return Ok(self.answer_from(&given, false, kept, reason));
+                return Ok(self.answer_from(&self.given_alone(page), false, kept, reason));
             }
             Led::Own(response, reason) => return Ok(self.own_or_spare(response, reason)),
             Led::Failed(error) => return self.spare(Reason::RenderFailed).ok_or(error),

@@ -67,7 +67,7 @@ const HEAD_LINES: usize = 1_000;
 const JITTER_STEPS: u64 = 32;
 
 /// What the handler said while it rendered, sealed when its body was complete.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Sealed {
     /// The tags.
     pub tags: TagSet,
@@ -113,14 +113,15 @@ impl Isr {
         sealed: &Sealed,
         seal: impl FnOnce(Weak<Page>),
     ) -> Admitted {
-        let admission = match self.may_store(permit, rules, (&parts, &body), sealed) {
+        let len = body.iter().map(Bytes::len).sum();
+        let admission = match self.may_store(permit, rules, (&parts, Some(len)), sealed) {
             Ok(admission) => admission,
             Err(Reason::Status) if parts.status.is_server_error() && sealed.veto.is_none() => {
                 // Not stored, but not multiplied either: those who wait get the same failure.
                 storable::strip_hop_by_hop(&mut parts.headers);
-                let len: usize = body.iter().map(Bytes::len).sum();
                 parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
-                let page = self.assemble(permit, rules, &self.unstored(permit.key()), &mut parts, &body);
+                let admission = self.unstored(permit.key());
+                let page = self.assemble(permit, rules, &admission, &mut parts, Some(&body));
                 self.0.counters.count(Reason::Status);
                 return Admitted::Page(Arc::new(page), Some(Reason::Status));
             }
@@ -131,11 +132,11 @@ impl Isr {
             }
         };
         match &rules.origin {
-            Some(obeys) => self.dress_as_origin(&mut parts.headers, obeys, &body),
+            Some(obeys) => self.dress_as_origin(&mut parts.headers, obeys, Some(&body)),
             None => self.dress(&mut parts.headers, rules, &admission.lifetime, permit.key(), &body),
         }
         self.tell_tags(&mut parts.headers, permit.key(), &admission.tags);
-        let page = Arc::new(self.assemble(permit, rules, &admission, &mut parts, &body));
+        let page = Arc::new(self.assemble(permit, rules, &admission, &mut parts, Some(&body)));
         seal(Arc::downgrade(&page));
         let kept = self.keep(permit, &page, &admission);
         if let Some(reason) = kept {
@@ -144,11 +145,12 @@ impl Isr {
         Admitted::Page(page, kept)
     }
 
-    fn may_store(
+    /// Judges an answer; one whose body is still to come by its head, with the length that it promises.
+    pub(super) fn may_store(
         &self,
         permit: &Permit,
         rules: &Rules,
-        (parts, body): (&response::Parts, &[Bytes]),
+        (parts, len): (&response::Parts, Option<usize>),
         sealed: &Sealed,
     ) -> Result<Admission, Reason> {
         // First: a failure is shared without being stored, and its head is made into a template all the same.
@@ -158,11 +160,10 @@ impl Isr {
             return Err(Reason::HeadTooLarge);
         }
         if let (Some(obeys), Some(exchange)) = (&rules.origin, &sealed.exchange) {
-            return self.may_store_as_origin(permit.key(), rules, obeys, (parts, body), sealed, exchange);
+            return self.may_store_as_origin(permit.key(), rules, obeys, (parts, len), sealed, exchange);
         }
         storable::head(parts, rules)?;
-        let len: usize = body.iter().map(Bytes::len).sum();
-        storable::body(parts, len, rules)?;
+        len.map_or(Ok(()), |len| storable::body(parts, len, rules))?;
         if let Some(reason) = sealed.veto {
             return Err(reason);
         }
@@ -263,7 +264,7 @@ impl Isr {
     }
 
     /// Tells CDNs the tags of a page.
-    fn tell_tags(&self, headers: &mut HeaderMap, key: &CacheKey, tags: &TagSet) {
+    pub(super) fn tell_tags(&self, headers: &mut HeaderMap, key: &CacheKey, tags: &TagSet) {
         for header in &self.0.tag_headers {
             // Groups have a field of their own (RFC 9875).
             let texts: Vec<&str> =
@@ -289,13 +290,14 @@ impl Isr {
         }
     }
 
-    fn assemble(
+    /// Puts a page together. One whose body is still to come is nobody's neighbour: its head is its own.
+    pub(super) fn assemble(
         &self,
         permit: &Permit,
         rules: &Rules,
         admission: &Admission,
         parts: &mut response::Parts,
-        body: &[Bytes],
+        body: Option<&[Bytes]>,
     ) -> Page {
         let Admission { key, tags, lifetime, born, reuse } = admission;
         let head = HeadParts::take(parts.status, std::mem::take(&mut parts.headers), *lifetime, rules.loss)
@@ -309,12 +311,15 @@ impl Isr {
             snapshot
         };
         let birth = Birth { snapshot, at: *born };
-        let (head, is_new) = self.0.heads.of(head);
+        let (head, is_new) = match body {
+            Some(_) => self.0.heads.of(head),
+            None => (Arc::new(head.alone()), false),
+        };
         let ids = self.ids(key, tags, false);
         #[cfg(feature = "twins")]
         let ids = if self.lacks(crate::testing::Twin::LayerTagsOnly) { permit.known().into() } else { ids };
         let took = permit.began().map(|began| self.0.clock.now().since(began)).unwrap_or_default();
-        let page = Page::new(key, birth, head, &own, tags, &ids, body)
+        let page = Page::new(key, birth, head, &own, tags, &ids, body.unwrap_or_default())
             .with_lead(Lead::of(took, rules.refresh_ahead));
         if is_new { page.paying_for_head() } else { page }
     }

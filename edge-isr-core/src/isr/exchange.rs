@@ -44,13 +44,12 @@ impl Isr {
         asked: &CacheKey,
         rules: &Rules,
         obeys: &Obeys,
-        (parts, body): (&response::Parts, &[Bytes]),
+        (parts, len): (&response::Parts, Option<usize>),
         sealed: &Sealed,
         exchange: &Exchange,
     ) -> Result<Admission, Reason> {
         let terms = origin::terms(parts, &exchange.asked, obeys)?;
-        let len: usize = body.iter().map(Bytes::len).sum();
-        storable::body(parts, len, rules)?;
+        len.map_or(Ok(()), |len| storable::body(parts, len, rules))?;
         if let Some(reason) = sealed.veto {
             return Err(reason);
         }
@@ -86,13 +85,14 @@ impl Isr {
     }
 
     /// Puts on what every page of a gateway route leaves with; its freshness is the origin's to tell.
-    pub(super) fn dress_as_origin(&self, headers: &mut HeaderMap, obeys: &Obeys, body: &[Bytes]) {
+    /// A body that is still to come has no entity tag but its origin's.
+    pub(super) fn dress_as_origin(&self, headers: &mut HeaderMap, obeys: &Obeys, body: Option<&[Bytes]>) {
         storable::strip_hop_by_hop(headers);
         headers.remove(AGE);
-        let len: usize = body.iter().map(Bytes::len).sum();
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
-        if !headers.contains_key(ETAG) {
-            headers.insert(ETAG, etag(body));
+        if let Some(body) = body {
+            let len: usize = body.iter().map(Bytes::len).sum();
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
+            headers.entry(ETAG).or_insert_with(|| etag(body));
         }
         if !headers.contains_key(DATE)
             && let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(self.wall()))

@@ -29,7 +29,12 @@ impl Isr {
                 return true;
             }
             let seq = flight.snapshot().seq;
-            seq >= owed && ledger.marks(flight.known().iter().copied()).latest.hard <= seq
+            let is_known_good = || ledger.marks(flight.known().iter().copied()).latest.hard <= seq;
+            // Of one whose head has come all tags are known: it is judged as the page that it will be.
+            let streaming = flight.streaming();
+            let is_good =
+                || streaming.is_none_or(|own| self.hand_out(own.page(), owed, ledger.snapshot().seq).is_ok());
+            seq >= owed && is_known_good() && is_good()
         };
         #[cfg(feature = "twins")]
         if self.lacks(crate::testing::Twin::NoCollapse) {

@@ -11,8 +11,6 @@ use tokio::sync::watch;
 use crate::clock::Moment;
 use crate::hash::IdentityState;
 use crate::model::key::CacheKey;
-use crate::model::page::Page;
-use crate::model::reason::Reason;
 use crate::model::snapshot::Snapshot;
 use crate::model::tag::TagId;
 use crate::sync::{AtomicUsize, Mutex, lock};
@@ -20,27 +18,13 @@ use crate::sync::{AtomicUsize, Mutex, lock};
 use crate::testing::Twin;
 
 mod follower;
+mod news;
 
+use self::news::Told;
 pub use follower::Follower;
+pub use news::{AtHead, News, Outcome, Streaming};
 
 const SHARDS: usize = 64;
-
-/// How a flight ended, for those who follow it.
-#[derive(Debug, Clone)]
-pub enum Outcome {
-    /// An answer that may be shared: stored, or at least the same for everyone.
-    Page(Arc<Page>),
-    /// An answer that is the leader's alone.
-    Unshareable(Reason),
-    /// The inner service failed; the leader has the error.
-    Failed,
-    /// The handler panicked; the leader has the panic.
-    Panicked,
-    /// The render took too long.
-    TimedOut,
-    /// The render was dropped, by a shutdown for instance.
-    Abandoned,
-}
 
 /// A render that others may wait for.
 #[derive(Debug)]
@@ -49,7 +33,7 @@ pub struct Flight {
     snapshot: Snapshot,
     /// The tags known before the render: implicit ones and those of the layer.
     known: Box<[TagId]>,
-    outcome: watch::Sender<Option<Outcome>>,
+    told: watch::Sender<Told>,
     waiters: AtomicUsize,
     #[cfg(feature = "twins")]
     twin: Option<Twin>,
@@ -66,6 +50,15 @@ impl Flight {
     #[must_use]
     pub fn known(&self) -> &[TagId] {
         &self.known
+    }
+
+    /// What its body is read from while it arrives, if its head said that all may.
+    #[must_use]
+    pub fn streaming(&self) -> Option<Arc<Streaming>> {
+        match &self.told.borrow().at_head {
+            Some(AtHead::Shared(streaming)) => Some(Arc::clone(streaming)),
+            Some(AtHead::Undecided) | None => None,
+        }
     }
 
     /// Whether a protection was removed to show that its model can fail.
@@ -172,7 +165,7 @@ impl Flights {
             key,
             snapshot,
             known,
-            outcome: watch::Sender::new(None),
+            told: watch::Sender::default(),
             waiters: AtomicUsize::new(0),
             #[cfg(feature = "twins")]
             twin: self.twin,
@@ -250,9 +243,9 @@ impl Permit {
         self.land(outcome);
     }
 
-    /// Ends the flight for everybody who follows, while the leader's own answer still streams.
-    pub fn release(&mut self, outcome: Outcome) {
-        self.land(outcome);
+    /// Tells those who wait, and those who come, what the head says. The flight goes on.
+    pub fn announce(&self, at_head: AtHead) {
+        self.flight.told.send_modify(|told| told.at_head = Some(at_head));
     }
 
     fn land(&mut self, outcome: Outcome) {
@@ -269,10 +262,10 @@ impl Permit {
 
     /// The first outcome counts.
     fn tell(&self, outcome: Outcome) {
-        self.flight.outcome.send_if_modified(|slot| {
-            let first = slot.is_none();
+        self.flight.told.send_if_modified(|told| {
+            let first = told.outcome.is_none();
             if first {
-                *slot = Some(outcome);
+                *told = Told { at_head: None, outcome: Some(outcome) };
             }
             first
         });

@@ -37,6 +37,7 @@ mod invalidate;
 mod jobs;
 mod limits;
 pub mod look_up;
+mod open;
 mod plan;
 mod ports;
 mod progress;

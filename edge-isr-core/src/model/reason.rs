@@ -69,6 +69,8 @@ reasons! {
     NoTenant = "no-tenant",
     /// The answer was lately not storable: the key is passed in parallel for a while.
     Pass = "pass",
+    /// Waited for an answer that does not say how long it is and takes its time: this one was asked for alone.
+    Undecided = "undecided",
     /// Waited long enough for somebody else's render.
     CollapseTimeout = "collapse-timeout",
     /// As many renders run, or as many wait for one, as the limits allow.

@@ -109,7 +109,8 @@ pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
 }
 
 /// The promised length: `None` without the field, `Some(None)` when it is not one number.
-fn content_length(headers: &HeaderMap) -> Option<Option<u64>> {
+#[must_use]
+pub fn content_length(headers: &HeaderMap) -> Option<Option<u64>> {
     let mut lines = headers.get_all(CONTENT_LENGTH).iter();
     let first = lines.next()?;
     // Digits alone (RFC 9110 §8.6); Rust's numbers may have a sign, too.

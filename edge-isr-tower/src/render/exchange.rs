@@ -13,7 +13,7 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body;
 use tower::ServiceExt;
 
-use super::collect::{Rendered, collect};
+use super::collect::{Begun, Rendered, begin};
 use super::order::Order;
 use crate::context::IsrContext;
 use crate::inner::{Inner, PageBody, RequestBody};
@@ -24,7 +24,7 @@ pub(super) async fn ask<S, ReqBody, ResBody>(
     inner: S,
     order: &Order,
     context: &IsrContext,
-) -> Option<Result<Rendered<ResBody>, S::Error>>
+) -> Option<Result<Begun<ResBody>, S::Error>>
 where
     S: Inner<ReqBody, ResBody>,
     ReqBody: RequestBody,
@@ -44,7 +44,8 @@ where
     match inner.clone().oneshot(asking).await {
         Ok(answer) if answer.status() == StatusCode::NOT_MODIFIED => {
             if validation::is_about(&stored, answer.headers()) {
-                return Some(Ok(unchanged(page, stored, &answer, exchange.answered(isr), order)));
+                let rendered = unchanged(page, stored, &answer, exchange.answered(isr), order);
+                return Some(Ok(Begun::Rendered(Box::new(rendered))));
             }
             // It speaks of something else (RFC 9111 §4.3.4): once more, for all of it.
             Some(send(isr, inner, order, request).await)
@@ -58,7 +59,7 @@ async fn send<S, ReqBody, ResBody>(
     inner: S,
     order: &Order,
     request: Request<ReqBody>,
-) -> Result<Rendered<ResBody>, S::Error>
+) -> Result<Begun<ResBody>, S::Error>
 where
     S: Inner<ReqBody, ResBody>,
     ReqBody: RequestBody,
@@ -74,13 +75,13 @@ async fn take<B, E>(
     answer: Result<Response<B>, E>,
     order: &Order,
     exchange: Option<Pending>,
-) -> Result<Rendered<B>, E>
+) -> Result<Begun<B>, E>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
     let exchange = exchange.map(|pending| pending.answered(isr));
-    Ok(collect(answer?, exchange, &order.route, isr.limits().body_bytes).await)
+    Ok(begin(answer?, exchange, &order.route, isr.limits().body_bytes).await)
 }
 
 /// The stored page with what a 304 says of it (RFC 9111 §4.3.4).

@@ -6,27 +6,32 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use edge_isr_core::isr::admit::{Admitted, Sealed};
 use edge_isr_core::isr::flight::{Outcome, Permit};
 use edge_isr_core::model::page::Page;
-use edge_isr_core::{Reason, WhenFull};
+use edge_isr_core::{Isr, Reason, WhenFull};
 use futures_util::FutureExt;
-use http::Response;
 use http::header::HeaderMap;
+use http::{Response, response};
 use tokio::sync::oneshot;
 
 use crate::body::{IsrBody, Rest};
 use crate::context::IsrContext;
 use crate::facts::RouteFacts;
 use crate::inner::{Inner, PageBody, RequestBody};
+use crate::routes::Route;
 use crate::service::Shared;
 
 mod collect;
 mod exchange;
 mod order;
+mod stream;
 
+use self::collect::Begun;
 pub(crate) use collect::{Rendered, collect};
 pub(crate) use order::Order;
+pub(crate) use stream::Along;
 
 /// What the leader gets.
 pub(crate) enum Led<B, E> {
@@ -45,6 +50,41 @@ pub(crate) enum Led<B, E> {
     Abandoned,
 }
 
+/// What the leader waits for.
+pub(crate) struct Leading<B, E> {
+    head: oneshot::Receiver<Along<B>>,
+    end: oneshot::Receiver<Led<B, E>>,
+    /// The end, if it was there before the head was taken.
+    led: Option<Led<B, E>>,
+}
+
+impl<B, E> Leading<B, E> {
+    /// The end, or the head of an answer that can be read along. Told to visitors only.
+    pub(crate) async fn first(&mut self) -> Result<Led<B, E>, Along<B>> {
+        let led = tokio::select! {
+            biased;
+            led = &mut self.end => led.unwrap_or(Led::Abandoned),
+            Ok(along) = &mut self.head => return Err(along),
+        };
+        match self.head.try_recv() {
+            // However it ended, what came of it is the answer.
+            Ok(along) if !matches!(led, Led::Page(..)) => {
+                self.led = Some(led);
+                Err(along)
+            }
+            _ => Ok(led),
+        }
+    }
+
+    /// The end.
+    pub(crate) async fn end(self) -> Led<B, E> {
+        match self.led {
+            Some(led) => led,
+            None => self.end.await.unwrap_or(Led::Abandoned),
+        }
+    }
+}
+
 /// Renders in a task of its own. What comes of it is shared through the permit, and told to the leader if
 /// there still is one.
 pub(crate) fn spawn<S, F, ReqBody, ResBody>(
@@ -52,14 +92,15 @@ pub(crate) fn spawn<S, F, ReqBody, ResBody>(
     permit: Permit,
     order: Order,
     for_visitor: bool,
-) -> oneshot::Receiver<Led<ResBody, S::Error>>
+) -> Leading<ResBody, S::Error>
 where
     S: Inner<ReqBody, ResBody>,
     F: RouteFacts,
     ReqBody: RequestBody,
     ResBody: PageBody,
 {
-    let (tell, told) = oneshot::channel();
+    let (tell, end) = oneshot::channel();
+    let (show, head) = oneshot::channel();
     let veto = order.veto(&shared.isr);
     let said = Sealed { tags: order.tags.clone(), veto, ..Sealed::default() };
     let variants = Arc::clone(&order.route.variants);
@@ -67,14 +108,14 @@ where
     tokio::spawn(async move {
         let isr = shared.isr.clone();
         let led = tokio::select! {
-            led = run(&shared, permit, order, context, for_visitor) => led,
+            led = run(&shared, permit, order, context, for_visitor.then_some(show)) => led,
             // Dropping the render drops its permit, which releases those who wait.
             () = isr.aborted() => Led::Abandoned,
         };
         // A leader that has left needs no answer.
         let _ = tell.send(led);
     });
-    told
+    Leading { head, end, led: None }
 }
 
 async fn run<S, F, ReqBody, ResBody>(
@@ -82,7 +123,7 @@ async fn run<S, F, ReqBody, ResBody>(
     mut permit: Permit,
     order: Order,
     context: IsrContext,
-    for_visitor: bool,
+    visitor: Option<oneshot::Sender<Along<ResBody>>>,
 ) -> Led<ResBody, S::Error>
 where
     S: Inner<ReqBody, ResBody>,
@@ -95,7 +136,7 @@ where
     let _slot = match tokio::time::timeout(limits.collapse_wait, isr.render_slot()).await {
         Ok(Some(slot)) => Some(slot),
         Ok(None) => return Led::Abandoned,
-        Err(_) if !for_visitor => match isr.render_slot().await {
+        Err(_) if visitor.is_none() => match isr.render_slot().await {
             Some(slot) => Some(slot),
             None => return Led::Abandoned,
         },
@@ -127,32 +168,36 @@ where
             }
             Ok(Ok(Some(Ok(rendered)))) => rendered,
         };
-    land(shared, permit, rendered, &context).await
+    match rendered {
+        Begun::Arriving(arriving) => {
+            stream::flow(isr, permit, *arriving, &context, order.is_passed, visitor).await
+        }
+        Begun::Rendered(rendered) => land(isr, permit, *rendered, &context).await,
+    }
 }
 
 /// Seals, judges, stores and tells those who wait.
-async fn land<S, F, B, E>(
-    shared: &Shared<S, F>,
+async fn land<B, E>(isr: &Isr, permit: Permit, rendered: Rendered<B>, context: &IsrContext) -> Led<B, E> {
+    let said = context.seal();
+    match rendered {
+        Rendered::Complete { parts, body, route, exchange } => {
+            let sealed = Sealed { exchange: exchange.map(Box::new), ..said };
+            keep(isr, permit, &route, (parts, body), &sealed, context).await
+        }
+        Rendered::Vetoed { response, reason } => veto(isr, permit, response, reason).await,
+    }
+}
+
+/// Judges a whole answer, stores it and tells those who wait.
+async fn keep<B, E>(
+    isr: &Isr,
     permit: Permit,
-    rendered: Rendered<B>,
+    route: &Route,
+    (parts, body): (response::Parts, Vec<Bytes>),
+    sealed: &Sealed,
     context: &IsrContext,
 ) -> Led<B, E> {
-    let isr = &shared.isr;
-    let (parts, body, route, exchange) = match rendered {
-        Rendered::Complete { parts, body, route, exchange } => (parts, body, route, exchange),
-        Rendered::Vetoed { response, reason } => {
-            context.seal();
-            isr.refuse(&permit, response.status(), reason);
-            let key = permit.key().clone();
-            permit.finish(Outcome::Unshareable(reason));
-            if !response.status().is_server_error() {
-                isr.forget(&key).await;
-            }
-            return Led::Own(response, reason);
-        }
-    };
-    let sealed = Sealed { exchange: exchange.map(Box::new), ..context.seal() };
-    match isr.admit(&permit, &route.rules, parts, body, &sealed, |page| context.sealed_as(page)) {
+    match isr.admit(&permit, &route.rules, parts, body, sealed, |page| context.sealed_as(page)) {
         Admitted::Page(page, kept) => {
             let key = permit.key().clone();
             permit.finish(Outcome::Page(Arc::clone(&page)));
@@ -171,6 +216,17 @@ async fn land<S, F, B, E>(
             Led::Own(Response::from_parts(*parts, body), reason)
         }
     }
+}
+
+/// Keeps what is one visitor's own from everybody else.
+async fn veto<B, E>(isr: &Isr, permit: Permit, response: Response<IsrBody<B>>, reason: Reason) -> Led<B, E> {
+    isr.refuse(&permit, response.status(), reason);
+    let key = permit.key().clone();
+    permit.finish(Outcome::Unshareable(reason));
+    if !response.status().is_server_error() {
+        isr.forget(&key).await;
+    }
+    Led::Own(response, reason)
 }
 
 /// Headers that only matter to the connection are gone by now; this is what the visitor's own answer keeps.

@@ -30,6 +30,8 @@ pub(crate) struct Order {
     pub(crate) missing: Option<String>,
     /// Whether something between the router and the layer changed the URI.
     is_rewritten: bool,
+    /// Whether what comes of it is for one visitor, and somebody else collects it if it is worth that.
+    pub(super) is_passed: bool,
     /// On a gateway route: the visitor's own request.
     pub(crate) handed_on: Option<HandedOn>,
 }
@@ -54,7 +56,7 @@ impl Order {
         let is_gateway = route.rules.origin.is_some();
         let handed_on = is_gateway.then(|| HandedOn::of(&shared.isr, route, parts));
         let route = Arc::clone(route);
-        Self { key, route, path, extensions, tags, missing, is_rewritten, handed_on }
+        Self { key, route, path, extensions, tags, missing, is_rewritten, is_passed: false, handed_on }
     }
 
     /// Asks the origin whether this page is still right, on a gateway route.
@@ -62,6 +64,12 @@ impl Order {
         if let Some(handed_on) = &mut self.handed_on {
             handed_on.prior = prior;
         }
+        self
+    }
+
+    /// For one visitor alone: nobody needs to collect it.
+    pub(crate) fn passed(mut self) -> Self {
+        self.is_passed = true;
         self
     }
 

@@ -25,14 +25,9 @@ impl<S, F> Visitor<S, F> {
         why: Reason,
     ) -> Response<IsrBody<B>> {
         let isr = &self.shared.isr;
-        let status = CacheStatus {
-            forward: Some(self.asked.missed.forward),
-            status: Some(given.page.status().as_u16()),
-            stored: unstored.is_none() && !given.page.is_unstored_failure(),
-            collapsed,
-            detail: Some(unstored.unwrap_or(why)),
-            ..CacheStatus::default()
-        };
+        let stored = unstored.is_none() && !given.page.is_unstored_failure();
+        let detail = Some(unstored.unwrap_or(why));
+        let status = CacheStatus { stored, detail, ..self.status_of(&given.page, collapsed) };
         let selection = self.select(&given.page);
         // What is not stored can't be listed, so nobody could tell a cache downstream to forget it.
         let unlisted =
@@ -41,7 +36,13 @@ impl<S, F> Visitor<S, F> {
         isr.answer_as(&given.page, &selection, given.now, status, zero).map(IsrBody::stored)
     }
 
-    fn select(&self, page: &Page) -> Selection {
+    /// How the answer came about.
+    pub(super) fn status_of(&self, page: &Page, collapsed: bool) -> CacheStatus<'static> {
+        let status = Some(page.status().as_u16());
+        CacheStatus { forward: Some(self.asked.missed.forward), status, collapsed, ..CacheStatus::default() }
+    }
+
+    pub(super) fn select(&self, page: &Page) -> Selection {
         select(&self.asked.parts.headers, self.is_head(), &page.validators())
     }
 

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use tokio::sync::watch;
 
-use super::{Boarding, Flight, Outcome};
+use super::news::Told;
+use super::{Boarding, Flight, News, Outcome};
 use crate::model::snapshot::Snapshot;
 #[cfg(feature = "twins")]
 use crate::testing::Twin;
@@ -14,7 +15,7 @@ use crate::testing::Twin;
 #[derive(Debug)]
 pub struct Follower {
     flight: Arc<Flight>,
-    outcome: watch::Receiver<Option<Outcome>>,
+    told: watch::Receiver<Told>,
 }
 
 impl Follower {
@@ -23,7 +24,7 @@ impl Follower {
             flight.waiters.fetch_sub(1, Relaxed);
             return Boarding::Full;
         }
-        Boarding::Follow(Self { flight: Arc::clone(flight), outcome: flight.outcome.subscribe() })
+        Boarding::Follow(Self { flight: Arc::clone(flight), told: flight.told.subscribe() })
     }
 
     /// The snapshot the render began with.
@@ -38,10 +39,21 @@ impl Follower {
     ///
     /// Dropping the future gives up the place and harms nobody.
     pub async fn outcome(mut self) -> Outcome {
-        match self.outcome.wait_for(Option::is_some).await {
-            Ok(outcome) => outcome.clone().unwrap_or(Outcome::Abandoned),
+        match self.told.wait_for(|told| told.outcome.is_some()).await {
+            Ok(told) => told.outcome.clone().unwrap_or(Outcome::Abandoned),
             Err(_) => Outcome::Abandoned,
         }
+    }
+
+    /// Waits for the head of the answer, or the end of a flight that told nothing before.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses nothing: the place is the follower's.
+    pub async fn news(&mut self) -> News {
+        let told = self.told.wait_for(|told| told.at_head.is_some() || told.outcome.is_some()).await;
+        let news = told.ok().and_then(|told| told.news());
+        news.unwrap_or(News::Landed(Outcome::Abandoned))
     }
 }
 

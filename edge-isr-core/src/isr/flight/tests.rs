@@ -8,6 +8,8 @@ use tokio::time::timeout;
 use super::super::busy::Busy;
 use super::super::test_engine::{Engine, key, policy};
 use super::*;
+use crate::isr::stream::Growing;
+use crate::model::reason::Reason;
 use crate::model::snapshot::Incarnation;
 
 const MOST: usize = 2;
@@ -143,28 +145,54 @@ async fn p12_nobody_is_answered_before_the_flight_ends() {
 async fn p14_a_leader_whose_answer_still_streams_holds_nobody_up() {
     let (flights, busy) = flights();
     let key = written("/a");
-    let mut permit = lead(&flights, &key);
-    let follower = follow(&flights, &key);
-    permit.release(Outcome::Unshareable(Reason::TooLarge));
-    assert!(matches!(ended(follower).await, Outcome::Unshareable(Reason::TooLarge)));
+    let permit = lead(&flights, &key);
+    let mut before = follow(&flights, &key);
+    permit.announce(AtHead::Undecided);
+    let mut after = follow(&flights, &key);
+    for follower in [&mut before, &mut after] {
+        let news = timeout(Duration::from_secs(60), follower.news()).await;
+        assert!(matches!(news, Ok(News::AtHead(AtHead::Undecided))), "whoever waits goes alone");
+    }
     assert!(busy.is_busy(), "the leader's own answer is still going on");
-    // The next to come leads a flight of its own, which the end of the first leaves alone.
-    let next = lead(&flights, &key);
-    let follower = follow(&flights, &key);
-    permit.finish(Outcome::Failed);
-    assert!(flights.is_aloft(&key));
-    next.finish(Outcome::Panicked);
-    assert!(matches!(ended(follower).await, Outcome::Panicked));
-    assert!(!busy.is_busy());
+    let waiting = tokio::spawn(ended(after));
+    yield_now().await;
+    assert!(!waiting.is_finished(), "the end is still to come, for those who need it");
+    permit.finish(Outcome::Unshareable(Reason::TooLarge));
+    assert!(matches!(waiting.await.unwrap(), Outcome::Unshareable(Reason::TooLarge)));
+    assert!(!busy.is_busy() && !flights.is_aloft(&key));
+}
+
+#[tokio::test(start_paused = true)]
+async fn p11_whoever_waits_or_comes_reads_along_once_the_head_says_so() {
+    let (flights, _) = flights();
+    let (key, engine) = (written("/a"), Engine::new());
+    let permit = lead(&flights, &key);
+    let mut before = follow(&flights, &key);
+    let (writer, body) = Growing::new(None);
+    let streaming = Arc::new(Streaming::new(engine.page("/a", &policy()), body));
+    permit.announce(AtHead::Shared(Arc::clone(&streaming)));
+    let offered = |flight: &Flight| flight.streaming().is_some_and(|own| Arc::ptr_eq(&own, &streaming));
+    let Boarding::Follow(mut after) = flights.board(&key, offered, || panic!("somebody leads")) else {
+        panic!("it may be joined")
+    };
+    for follower in [&mut before, &mut after] {
+        let News::AtHead(AtHead::Shared(handed)) = follower.news().await else { panic!("its head has come") };
+        assert!(Arc::ptr_eq(&handed, &streaming));
+    }
+    permit.finish(Outcome::Page(Arc::clone(streaming.page())));
+    let late = before.news().await;
+    assert!(matches!(late, News::Landed(Outcome::Page(_))), "at the end the page counts, not its head");
+    drop(writer);
+    assert_eq!(Arc::strong_count(&streaming), 1, "a flight that landed keeps no body");
 }
 
 #[tokio::test(start_paused = true)]
 async fn p12_what_was_said_first_stands() {
     let (flights, _) = flights();
-    let mut permit = lead(&flights, &written("/a"));
+    let permit = lead(&flights, &written("/a"));
     let follower = follow(&flights, &written("/a"));
-    permit.release(Outcome::Unshareable(Reason::TooLarge));
-    permit.finish(Outcome::Failed);
+    // Its permit is dropped right after.
+    permit.finish(Outcome::Unshareable(Reason::TooLarge));
     assert!(matches!(ended(follower).await, Outcome::Unshareable(Reason::TooLarge)));
 }
 

@@ -23,8 +23,9 @@ pub use writer::Writer;
 
 /// The most bytes of a chunk.
 pub const CHUNK_BYTES: usize = 256 << 10;
-/// Chunks below it are put together, two at a time: a body that drips in would cost more than its bytes.
-const SMALL_BYTES: usize = 4 << 10;
+/// Chunks below it are put together, two at a time: a body that drips in would cost more than its bytes, and a page
+/// copies what is shorter.
+const SMALL_BYTES: usize = 16 << 10;
 
 /// A body that is on its way, to be read by any number. Clones are of the same body.
 #[derive(Debug, Clone)]

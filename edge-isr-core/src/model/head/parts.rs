@@ -94,6 +94,13 @@ impl HeadParts {
         id.into()
     }
 
+    /// Builds a template that no other page shares.
+    #[must_use]
+    pub fn alone(self) -> Head {
+        let id = self.id();
+        self.build(id)
+    }
+
     /// Builds the template.
     #[must_use]
     pub fn build(self, id: Box<[u8]>) -> Head {
