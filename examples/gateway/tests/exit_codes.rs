@@ -1,17 +1,24 @@
 //! What the binary says, and how it ends, when it can't begin.
 #![allow(clippy::unwrap_used, reason = "what can't go on fails its test")]
 
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Output, Stdio};
 
-/// Runs the gateway with nothing of ours in its environment but `variables`.
-fn run(flags: &[&str], variables: &[(&str, &str)]) -> Output {
+/// The gateway with nothing of ours in its environment but `variables`.
+fn command(flags: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut gateway = Command::new(env!("CARGO_BIN_EXE_gateway"));
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("EDGE_ISR")) {
             gateway.env_remove(name);
         }
     }
-    gateway.args(flags).envs(variables.iter().copied()).output().unwrap()
+    gateway.args(flags).envs(variables.iter().copied());
+    gateway
+}
+
+fn run(flags: &[&str], variables: &[(&str, &str)]) -> Output {
+    command(flags, variables).output().unwrap()
 }
 
 /// The one line of a refusal.
@@ -53,4 +60,74 @@ fn what_is_asked_for_is_told_and_ends_with_0() {
     let checked = run(&["--check", "--origin", "http://127.0.0.1:1"], &[]);
     assert!(checked.status.success() && checked.stderr.is_empty());
     assert_eq!(String::from_utf8(checked.stdout).unwrap(), "gateway: the settings are good\n");
+}
+
+#[test]
+fn a_port_in_use_ends_with_one_line_and_2() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let origin = ("EDGE_ISR_ORIGIN", "http://127.0.0.1:1");
+    let told = format!("gateway: cannot listen on {address}: address already in use");
+    assert_eq!(refusal(&["--listen", &address], &[origin]), told);
+    let token = ("EDGE_ISR_ADMIN_TOKEN", "t");
+    assert_eq!(refusal(&["--listen", "127.0.0.1:0", "--admin", &address], &[origin, token]), told);
+}
+
+/// A gateway that runs, ended with the test whatever happens.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What is answered to a request for one answer.
+fn ask(address: &str, request: &str) -> String {
+    let mut socket = TcpStream::connect(address).unwrap();
+    write!(socket, "{request} HTTP/1.1\r\nHost: site\r\nConnection: close\r\n").unwrap();
+    let mut answer = String::new();
+    socket.write_all(b"\r\n").unwrap();
+    socket.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[cfg(unix)]
+#[test]
+fn p32_p21_it_says_what_is_served_where_logs_no_secret_and_ends_well_when_told() {
+    const SECRET: &str = "hunter2-of-the-operator";
+    const WRONG: &str = "hunter3-of-a-stranger";
+    // Nothing listens there: that is told, too.
+    let origin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let origin = format!("http://{origin}");
+    let flags = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--origin", &origin, "--log", "trace"];
+    let mut gateway = command(&flags, &[("EDGE_ISR_ADMIN_TOKEN", SECRET)]);
+    let gateway = gateway.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut gateway = Running(gateway);
+    let mut line = String::new();
+    BufReader::new(gateway.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let addresses: Vec<_> = line.split("http://").skip(1).filter_map(|rest| rest.split('/').next()).collect();
+    let [public, told, admin] = addresses[..] else { panic!("{line}") };
+    assert_eq!(line, format!("gateway: http://{public}/ serves {origin}/, admin at http://{admin}/\n"));
+    assert!(origin.ends_with(told));
+
+    assert!(ask(public, "GET /a?query-of-a-visitor").starts_with("HTTP/1.1 502 "));
+    for (token, status) in [(SECRET, "200"), (WRONG, "401")] {
+        let answer = ask(admin, &format!("GET /stats HTTP/1.1\r\nAuthorization: Bearer {token}\r\nX-Rest:"));
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
+    let ended = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", gateway.0.id())).status().unwrap();
+    assert!(ended.success());
+    let mut log = String::new();
+    gateway.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert!(gateway.0.wait().unwrap().success(), "{log}");
+    for part in
+        ["gateway::access: method=GET host=\"site\" path=\"/a\" status=502", "failure=Refused", "no token"]
+    {
+        assert!(log.contains(part), "{part} in {log}");
+    }
+    for secret in [SECRET, WRONG, "query-of-a-visitor", "hunter"] {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
 }
