@@ -1,4 +1,5 @@
 //! The admin listener over its own socket, beside a gateway that serves.
+#![allow(clippy::unwrap_used, reason = "what can't go on fails its test")]
 
 mod common;
 
