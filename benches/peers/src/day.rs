@@ -1,28 +1,24 @@
-//! A day's traffic in minutes: millions of requests, more pages than fit, invalidations throughout. Each body says which
-//! version of its tag it was made from, and whoever asks knows which version was announced before.
+//! A day's traffic in minutes: millions of requests, more pages than fit, invalidations throughout.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use bytes::Bytes;
 use edge_isr_bench::clock;
 use edge_isr_bench::outcome::{Outcome, float};
 use edge_isr_bench::report::Unit;
 use edge_isr_bench::zipf::Zipf;
-use http::HeaderValue;
 use tokio::task::JoinSet;
 
 use crate::Settings;
 use crate::client::{Connection, HOST, header, request};
+use crate::content::{Content, GROUPS, Verdict, group_of, is_hard, judge};
 use crate::origin::Origin;
 use crate::proxies::{self, Proxy, TOKEN};
 use crate::report::Report;
 
 const URLS: u32 = 200_000;
-/// Each page has the tag of one of these; the even ones are invalidated softly, the odd ones hard.
-const GROUPS: u32 = 1_000;
 const CONNECTIONS: u64 = 48;
 /// Requests that a connection sends at once.
 const BATCH: u64 = 16;
@@ -31,39 +27,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// About a quarter of the pages fit.
 const ROOM: u64 = 128 << 20;
 const MIB: u64 = 1 << 20;
-
-/// What the pages are made from: a version for each group.
-#[derive(Debug)]
-pub struct Content {
-    versions: Vec<AtomicU64>,
-    filler: Bytes,
-}
-
-impl Content {
-    pub const LIFETIME: HeaderValue =
-        HeaderValue::from_static("public, s-maxage=3600, stale-while-revalidate=3600");
-
-    pub fn new() -> Self {
-        Self { versions: (0..GROUPS).map(|_| AtomicU64::new(0)).collect(), filler: vec![b'x'; 4096].into() }
-    }
-
-    /// A page's tags and its body. Some take a while after they read, so that an invalidation overtakes them.
-    pub async fn page(&self, number: u32) -> (String, Bytes) {
-        let group = number % GROUPS;
-        let version = self.versions[group as usize].load(SeqCst);
-        if number.is_multiple_of(16) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        let mut body = format!("{number} {version}\n").into_bytes();
-        body.extend_from_slice(&self.filler[..(number as usize * 7919) % 3840 + 200]);
-        (format!("group:{group} page:{number}"), body.into())
-    }
-
-    /// Changes what a group's pages are made from, and tells the new version.
-    fn change(&self, group: u32) -> u64 {
-        self.versions[group as usize].fetch_add(1, SeqCst) + 1
-    }
-}
 
 /// What the clients know and count.
 #[derive(Debug)]
@@ -77,18 +40,6 @@ struct Traffic {
     invalidations: AtomicU64,
     errors: AtomicU64,
     violations: AtomicU64,
-}
-
-/// What an answer is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Fine,
-    /// Older than announced, and it says so.
-    Stale,
-    /// Older than announced, and it does not say so or must not be there at all.
-    Violation,
-    /// No page, or another one.
-    Error,
 }
 
 pub fn measure(report: &mut Report, settings: &Settings) -> Outcome {
@@ -171,7 +122,7 @@ async fn visit(at: SocketAddr, traffic: Arc<Traffic>, seed: u64) -> Outcome {
         let asked: Vec<(u32, u64)> = (0..BATCH)
             .map(|_| {
                 let number = zipf.draw();
-                (number, traffic.announced[(number % GROUPS) as usize].load(SeqCst))
+                (number, traffic.announced[group_of(number) as usize].load(SeqCst))
             })
             .collect();
         let requests: String = asked.iter().map(|(number, _)| request(&format!("/day/{number}"))).collect();
@@ -179,7 +130,7 @@ async fn visit(at: SocketAddr, traffic: Arc<Traffic>, seed: u64) -> Outcome {
         for (number, announced) in asked {
             let answer = connection.answer().await?;
             let status = header(answer.head, "cache-status").unwrap_or_default();
-            let verdict = judge(number, announced, answer.status, status, answer.body);
+            let verdict = judge(number, announced, &answer);
             let count = match verdict {
                 Verdict::Fine => None,
                 Verdict::Stale => Some(&traffic.stale),
@@ -200,26 +151,6 @@ async fn visit(at: SocketAddr, traffic: Arc<Traffic>, seed: u64) -> Outcome {
     }
 }
 
-/// What an answer to a request for a page is, whose tag was announced to have this version before it was sent.
-fn judge(number: u32, announced: u64, status: u16, cache_status: &[u8], body: &[u8]) -> Verdict {
-    let stamp = body.split(|&byte| byte == b'\n').next().and_then(|line| std::str::from_utf8(line).ok());
-    let stamp = stamp.and_then(|line| line.split_once(' '));
-    let Some((page, version)) = stamp.and_then(|(page, version)| Some((page, version.parse::<u64>().ok()?)))
-    else {
-        return Verdict::Error;
-    };
-    if status != 200 || page != number.to_string() {
-        return Verdict::Error;
-    }
-    let says_stale = std::str::from_utf8(cache_status).is_ok_and(|text| text.contains(";ttl=-"));
-    let is_hard = number % GROUPS % 2 == 1;
-    match version < announced {
-        false => Verdict::Fine,
-        true if says_stale && !is_hard => Verdict::Stale,
-        true => Verdict::Violation,
-    }
-}
-
 /// Changes one group's content after the other, and announces it.
 async fn invalidate(admin: SocketAddr, content: Arc<Content>, traffic: Arc<Traffic>) -> Outcome {
     let mut connection = Connection::open(admin).await?;
@@ -229,7 +160,7 @@ async fn invalidate(admin: SocketAddr, content: Arc<Content>, traffic: Arc<Traff
         ticks.tick().await;
         let group = zipf.draw();
         let version = content.change(group);
-        let mode = if group % 2 == 1 { "hard" } else { "soft" };
+        let mode = if is_hard(group) { "hard" } else { "soft" };
         let body = format!("{{\"tags\": [\"group:{group}\"], \"mode\": \"{mode}\"}}");
         let request = format!(
             "POST /revalidate HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {TOKEN}\r\n\
@@ -274,22 +205,6 @@ fn number(text: &str, mark: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_old_page_may_pass_only_where_it_is_soft_and_says_so() {
-        let (soft, hard) = (1_002, 1_001);
-        let fresh = b"edge-isr;hit;ttl=30";
-        let stale = b"edge-isr;hit;ttl=-3";
-        assert_eq!(judge(soft, 3, 200, fresh, b"1002 3\nx"), Verdict::Fine);
-        assert_eq!(judge(soft, 3, 200, fresh, b"1002 4\nx"), Verdict::Fine);
-        assert_eq!(judge(soft, 3, 200, fresh, b"1002 2\nx"), Verdict::Violation);
-        assert_eq!(judge(soft, 3, 200, stale, b"1002 2\nx"), Verdict::Stale);
-        assert_eq!(judge(soft, 3, 200, b"edge-isr;fwd=miss", b"1002 2\nx"), Verdict::Violation);
-        assert_eq!(judge(hard, 3, 200, stale, b"1001 2\nx"), Verdict::Violation);
-        assert_eq!(judge(hard, 3, 200, fresh, b"1002 3\nx"), Verdict::Error);
-        assert_eq!(judge(hard, 3, 502, fresh, b"1001 3\nx"), Verdict::Error);
-        assert_eq!(judge(hard, 3, 200, fresh, b"nothing"), Verdict::Error);
-    }
 
     #[test]
     fn numbers_are_found_in_the_stats() {

@@ -51,12 +51,15 @@ pub fn measure(report: &mut Report, settings: &Settings) -> Outcome {
     )?;
     report.note("With the 12 headers of a browser:");
     write(report, &browser);
+    bars(report, &hot, &browser);
     report.title("A 304 from the stored page, in process");
     report.note("`If-None-Match` with the page's entity tag. Those that are not here send the whole page.");
     let conditions =
         rows(Ask::Condition, ALL.iter().filter(|row| row.validates || row.stack == Stack::Axum), pace)?;
     write(report, &conditions);
-    bars(report, &hot, &browser, &conditions);
+    let condition = find(&conditions, Stack::Around).instructions;
+    let hit = find(&hot, Stack::Around).instructions;
+    report.at_most("around the router, instructions against a hit's", condition / hit, 1.0, Unit::Times);
     spread(report, pace)
 }
 
@@ -126,7 +129,7 @@ fn find(rows: &[Row], stack: Stack) -> Row {
     *rows.iter().find(|row| row.facts.stack == stack).expect("each table has the rows that are compared")
 }
 
-fn bars(report: &mut Report, hot: &[Row], browser: &[Row], conditions: &[Row]) {
+fn bars(report: &mut Report, hot: &[Row], browser: &[Row]) {
     let ratio = |rows: &[Row], stack| find(rows, stack).instructions / find(rows, Stack::Axum).instructions;
     let (around, route) = (find(hot, Stack::Around), find(hot, Stack::Route));
     report.at_most("around the router, instructions", ratio(hot, Stack::Around), 0.42, Unit::Times);
@@ -145,8 +148,6 @@ fn bars(report: &mut Report, hot: &[Row], browser: &[Row], conditions: &[Row]) {
         let what = format!("instructions of the peer with the fewest ({}) less ours", least.facts.title);
         report.at_least(what, least.instructions - around.instructions, 1.0, Unit::Plain);
     }
-    let condition = find(conditions, Stack::Around).instructions;
-    report.at_most("a 304's instructions against a hit's", condition / around.instructions, 1.0, Unit::Times);
 }
 
 fn spread(report: &mut Report, pace: Pace) -> Outcome {

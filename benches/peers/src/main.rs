@@ -11,6 +11,7 @@
 
 mod adapt;
 mod client;
+mod content;
 mod day;
 mod fronts;
 mod inside;

@@ -15,7 +15,7 @@ use edge_isr_bench::outcome::Outcome;
 use edge_isr_bench::page;
 use tokio::net::TcpListener;
 
-use crate::day::Content;
+use crate::content::Content;
 use crate::stream::{Begun, Large, THINKS};
 
 /// How long a slow page takes.
