@@ -270,7 +270,10 @@ impl<S, F> IsrService<S, F> {
                 }
                 ResponseFuture::ready(answer)
             }
-            Next::HandOn(forward, reason) => self.bypass(parts, body, forward, reason),
+            Next::HandOn(forward, reason) => {
+                gateway::keep_untold(route, &mut parts.headers);
+                self.bypass(parts, body, forward, reason)
+            }
             Next::OnlyIfCached => {
                 let mut answer = crate::visitor::made(StatusCode::GATEWAY_TIMEOUT);
                 answer.headers_mut().insert(CACHE_STATUS, gateway::only_if_cached(&shared.isr));

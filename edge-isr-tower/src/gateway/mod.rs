@@ -43,9 +43,7 @@ impl HandedOn {
     pub(crate) fn of(isr: &Isr, route: &Route, parts: &request::Parts) -> Self {
         let mut headers = parts.headers.clone();
         NARROWING.iter().for_each(|name| drop(headers.remove(name)));
-        if route.rules.cookies == Cookies::Ignore {
-            headers.remove(COOKIE);
-        }
+        keep_untold(route, &mut headers);
         if isr.compresses() {
             headers.remove(ACCEPT_ENCODING);
         }
@@ -61,6 +59,13 @@ impl HandedOn {
                 self.headers.append(&name, value.clone());
             }
         }
+    }
+}
+
+/// Keeps cookies from the origin that say nothing about the page: those that count have bypassed.
+pub(crate) fn keep_untold(route: &Route, headers: &mut HeaderMap) {
+    if !matches!(route.rules.cookies, Cookies::Explicit | Cookies::Rfc) {
+        headers.remove(COOKIE);
     }
 }
 

@@ -66,3 +66,46 @@ async fn h22_cookies_may_be_kept_from_the_origin_or_mean_nothing() {
     assert!(gateway.get_with("/a", known).await.is_fresh_hit());
     assert!(!gateway.get_with("/a", &[("cookie", "a=c")]).await.is_hit(), "`Vary` is the origin's to say");
 }
+
+#[tokio::test]
+async fn h22_cookies_that_the_origin_does_not_see_select_nothing() {
+    let gateway = Gateway::with(Policy::from_origin().cookies(Cookies::Ignore));
+    gateway.says("/a", Said::ok(&[("cache-control", "max-age=60"), ("vary", "Cookie, Accept-Language")]));
+    gateway.get_with("/a", &[("cookie", "a=b")]).await;
+    for headers in [&[("cookie", "a=b")][..], &[("cookie", "a=c")], &[]] {
+        let answer = gateway.get_with("/a", headers).await;
+        assert!(answer.is_fresh_hit(), "{headers:?}: {}", answer.cache_status());
+    }
+    assert_eq!(gateway.asked(), 1);
+}
+
+#[tokio::test]
+async fn h22_cookies_that_do_not_count_are_kept_from_the_origin() {
+    for policy in [
+        Policy::from_origin().cookies(Cookies::bypass_on(["session"])),
+        Policy::from_origin().cookies(Cookies::Ignore),
+    ] {
+        let gateway = Gateway::with(policy);
+        gateway.says("/a", Said::ok(&[("cache-control", "max-age=60"), ("vary", "cookie")]));
+        gateway.get_with("/a", &[("cookie", "theme=dark")]).await;
+        assert!(!gateway.seen()[0].headers.contains_key("cookie"), "the answer is everybody's");
+        assert!(gateway.get("/a").await.is_fresh_hit());
+        // The same for what is asked in the background, and for who asks for less.
+        gateway.says("/b", Said::ok(&[("cache-control", "max-age=60, stale-while-revalidate=60")]));
+        gateway.get("/b").await;
+        gateway.clock.advance(super::S * 61);
+        gateway.get_with("/b", &[("cookie", "theme=dark")]).await;
+        gateway.get_with("/c", &[("cookie", "theme=dark"), ("range", "bytes=0-1")]).await;
+        assert!(
+            gateway.seen().iter().all(|seen| !seen.headers.contains_key("cookie")),
+            "{:?}",
+            gateway.seen()
+        );
+    }
+    let gateway = Gateway::with(Policy::from_origin().cookies(Cookies::bypass_on(["session"])));
+    gateway.says("/a", Said::ok(&[("cache-control", "max-age=60")]));
+    for _ in 0..2 {
+        assert_eq!(gateway.get_with("/a", &[("cookie", "a=b; session=1")]).await.detail(), "cookie");
+    }
+    assert_eq!(gateway.seen()[1].headers["cookie"], "a=b; session=1");
+}

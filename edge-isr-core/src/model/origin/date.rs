@@ -99,7 +99,7 @@ fn moment(year: i64, month: i64, day: i64, seconds: i64) -> Option<SystemTime> {
     (1..=days_of(year, month)).contains(&day).then_some(())?;
     let seconds = days_since_epoch(year, month, day) * 86_400 + seconds;
     let distance = Duration::from_secs(seconds.unsigned_abs());
-    if seconds < 0 {
+    if seconds.is_negative() {
         SystemTime::UNIX_EPOCH.checked_sub(distance)
     } else {
         SystemTime::UNIX_EPOCH.checked_add(distance)
