@@ -31,6 +31,10 @@ pub(crate) const CC: Tool<'static> = Tool {
 pub(crate) const CXX: Tool<'static> =
     Tool { binary: "c++", packages: &["g++"], why: "compiles libFuzzer, which finds the inputs for fuzzing" };
 
+/// A site for the gateway's tests.
+pub(crate) const PYTHON: Tool<'static> =
+    Tool { binary: "python3", packages: &["python3"], why: "is a site for the gateway's tests" };
+
 /// The instruction counter of the benchmark.
 pub(crate) const VALGRIND: Tool<'static> =
     Tool { binary: "valgrind", packages: &["valgrind"], why: "counts the benchmark's CPU instructions" };
@@ -38,8 +42,11 @@ pub(crate) const VALGRIND: Tool<'static> =
 /// The load of `cargo xtask bench --peers`, and what the gateway is compared with.
 pub(crate) const WRK: Tool<'static> =
     Tool { binary: "wrk", packages: &["wrk"], why: "asks the servers of the benchmark" };
-pub(crate) const NGINX: Tool<'static> =
-    Tool { binary: "nginx", packages: &["nginx"], why: "is what the gateway is compared with" };
+pub(crate) const NGINX: Tool<'static> = Tool {
+    binary: "nginx",
+    packages: &["nginx"],
+    why: "is a site for the gateway's tests, and its peer in the benchmark",
+};
 pub(crate) const VARNISH: Tool<'static> =
     Tool { binary: "varnishd", packages: &["varnish"], why: "is what the gateway is compared with" };
 

@@ -1,4 +1,5 @@
 //! Requests that are refused, byte by byte, and what they leave of others.
+#![allow(clippy::unwrap_used, reason = "what can't go on fails its test")]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! A gateway, an origin that does as it is told, and a client that sends what it likes.
-#![allow(dead_code, reason = "each test uses its part of it")]
+#![allow(dead_code, unused_imports, reason = "each test uses its part of it")]
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "what can't go on fails its test")]
 
 pub(crate) mod client;

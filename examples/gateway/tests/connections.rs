@@ -1,0 +1,180 @@
+//! Connections of clients: many requests on one, HTTP/2, and how they end.
+#![allow(clippy::unwrap_used, reason = "what can't go on fails its test")]
+
+mod common;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::client::soon;
+use common::{Gate, Origin, Reply};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+
+const CACHED: &str = "Cache-Control: max-age=60\r\n";
+
+async fn site() -> (Origin, Gate) {
+    let origin = Origin::start(|request| match request.target() {
+        "/slow" => Reply::Halves(Vec::new(), b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow".to_vec()),
+        target => Reply::ok(CACHED, target),
+    })
+    .await;
+    let gate = Gate::before(origin.address).await;
+    (origin, gate)
+}
+
+#[tokio::test]
+async fn one_connection_carries_many_requests() {
+    let (_origin, gate) = site().await;
+    let mut client = gate.client().await;
+    for n in 0..100 {
+        let target = format!("/{}", n % 7);
+        let answer = client.get(&target).await;
+        assert_eq!((answer.text(), answer.is_hit()), (target, n >= 7));
+        assert_eq!(answer.field("connection"), None);
+    }
+    let last = client.ask("GET /0 HTTP/1.1\r\nHost: site\r\nConnection: close\r\n\r\n").await;
+    assert_eq!((last.text(), last.field("connection").as_deref()), ("/0".to_owned(), Some("close")));
+    assert!(client.is_ended().await);
+    let old = gate.ask("GET /0 HTTP/1.0\r\nHost: site\r\n\r\n").await;
+    assert_eq!(old.text(), "/0");
+}
+
+#[tokio::test]
+async fn requests_in_one_packet_are_answered_in_order() {
+    let (origin, gate) = site().await;
+    let mut client = gate.client().await;
+    let request = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: site\r\n\r\n");
+    let targets = ["/a", "/slow", "/a", "/b", "/slow", "/a"];
+    client.send(targets.map(request).concat()).await;
+    for target in targets {
+        if target == "/slow" {
+            origin.go_on();
+        }
+        assert_eq!(
+            client.answer(false).await.text(),
+            target.trim_start_matches("/slow").to_owned() + if target == "/slow" { "slow" } else { "" }
+        );
+    }
+    // With bodies between them, and one byte at a time.
+    let post = "POST /p HTTP/1.1\r\nHost: site\r\nContent-Length: 4\r\n\r\nGET GET /a HTTP/1.1\r\nHost: site\r\n\r\n";
+    client.send(post.repeat(5)).await;
+    for byte in post.bytes() {
+        client.send([byte]).await;
+    }
+    for _ in 0..6 {
+        assert_eq!(client.answer(false).await.text(), "/p");
+        assert_eq!(client.answer(false).await.text(), "/a");
+    }
+}
+
+#[tokio::test]
+async fn d23_a_body_beside_a_get_is_no_request() {
+    let (origin, gate) = site().await;
+    assert_eq!(gate.get("/page").await.text(), "/page");
+    let mut client = gate.client().await;
+    let inner = "GET /smuggled HTTP/1.1\r\nHost: site\r\n\r\n";
+    client.send(format!("GET /page HTTP/1.1\r\nHost: site\r\nContent-Length: {}\r\n\r\n", inner.len())).await;
+    let answer = client.answer(false).await;
+    assert!(answer.is_hit());
+    client.send(inner).await;
+    // Read over or cut off, but never answered.
+    let _ = tokio::io::AsyncWriteExt::write_all(
+        &mut client.socket,
+        b"GET /after HTTP/1.1\r\nHost: site\r\nConnection: close\r\n\r\n",
+    )
+    .await;
+    let rest = String::from_utf8(client.rest().await).unwrap();
+    assert!(rest.is_empty() || rest.ends_with("/after"), "{rest}");
+    assert_eq!(origin.count("/smuggled"), 0);
+}
+
+async fn http2(gate: &Gate) -> SendRequest<Full<Bytes>> {
+    let socket = tokio::net::TcpStream::connect(gate.address).await.unwrap();
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(socket)).await.unwrap();
+    tokio::spawn(async { _ = connection.await });
+    sender
+}
+
+async fn ask(
+    sender: &mut SendRequest<Full<Bytes>>,
+    request: http::request::Builder,
+    body: &'static str,
+) -> (u16, String) {
+    let request = request.body(Full::from(body)).unwrap();
+    let answer = soon(sender.send_request(request)).await.unwrap();
+    let status = answer.status().as_u16();
+    (status, String::from_utf8(soon(answer.collect()).await.unwrap().to_bytes().to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn http2_shares_the_pages_of_http1() {
+    let (origin, gate) = site().await;
+    assert_eq!(gate.get("/page?a").await.text(), "/page?a");
+    let mut sender = http2(&gate).await;
+    let get = |target: &str| http::Request::get(format!("http://site{target}"));
+    assert_eq!(ask(&mut sender, get("/page?a"), "").await, (200, "/page?a".to_owned()));
+    assert_eq!(origin.count("/page?a"), 1, "one host, one page");
+    assert_eq!(ask(&mut sender, get("/new"), "").await.1, "/new");
+    assert!(gate.get("/new").await.is_hit());
+    let asked = origin.last("/new");
+    assert_eq!(asked.field("host").as_deref(), Some("site"));
+    assert_eq!(ask(&mut sender, http::Request::post("http://site/form"), "a=b").await.0, 200);
+    let asked = origin.last("/form");
+    assert_eq!((&*asked.body, asked.field("via").as_deref()), (&b"a=b"[..], Some("2.0 edge-isr")));
+    // Many at once, on one connection.
+    let mut all = Vec::new();
+    for n in 0..50 {
+        let mut sender = sender.clone();
+        all.push(tokio::spawn(async move {
+            ask(&mut sender, http::Request::get(format!("http://site/{n}")), "").await
+        }));
+    }
+    for (n, answer) in all.into_iter().enumerate() {
+        assert_eq!(answer.await.unwrap(), (200, format!("/{n}")));
+    }
+    for bad in
+        [get("/").header("host", "other"), http::Request::builder().method("TRACE").uri("http://site/")]
+    {
+        assert!(matches!(ask(&mut sender, bad, "").await.0, 400 | 405));
+    }
+}
+
+#[tokio::test]
+async fn a_stop_lets_requests_in_flight_finish_and_nobody_else_in() {
+    let (origin, mut gate) = site().await;
+    let (mut busy, mut idle, mut half) = (gate.client().await, gate.client().await, gate.client().await);
+    let mut multiplexed = http2(&gate).await;
+    assert_eq!(idle.get("/").await.status, 200);
+    assert_eq!(ask(&mut multiplexed, http::Request::get("http://site/"), "").await.0, 200);
+    half.send("GET /half HTTP/1.1\r\nHost").await;
+    busy.send("GET /slow HTTP/1.1\r\nHost: site\r\n\r\n").await;
+    origin.until(|origin| origin.count("/slow") == 1).await;
+    gate.stop();
+    assert!(idle.is_ended().await, "who asks nothing is let go");
+    soon(async {
+        while tokio::net::TcpStream::connect(gate.address).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    half.send(": site\r\n\r\n").await;
+    let answer = half.answer(false).await;
+    assert_eq!((answer.text(), answer.field("connection").as_deref()), ("/half".to_owned(), Some("close")));
+    origin.go_on();
+    assert_eq!(busy.answer(false).await.text(), "slow");
+    assert!(busy.is_ended().await);
+    soon(gate.stopped()).await;
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_ever() {
+    let origin = Origin::start(|_| Reply::Hang(Vec::new())).await;
+    let gate = Gate::with(origin.address, |_, front| front.drain = Duration::from_millis(100)).await;
+    let mut stuck = gate.client().await;
+    stuck.send("POST / HTTP/1.1\r\nHost: site\r\nContent-Length: 0\r\n\r\n").await;
+    origin.until(|origin| origin.count("/") == 1).await;
+    soon(gate.stopped()).await;
+    assert!(stuck.is_ended().await);
+}
