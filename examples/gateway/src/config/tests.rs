@@ -12,6 +12,9 @@ use super::*;
 /// The sample that is shipped with the gateway.
 const SAMPLE: &str = include_str!("../../gateway.toml");
 
+/// The page of those who run it.
+const PAGE: &str = include_str!("../../../../docs/gateway.md");
+
 /// A file of its own for each test that needs one, gone when it ends.
 struct Scratch(PathBuf);
 
@@ -86,6 +89,36 @@ fn the_sample_says_the_defaults() {
     for key in keys::KEYS {
         let name = key.name.rsplit('.').next().unwrap();
         assert!(shown.lines().any(|line| line.starts_with(&format!("{name} = "))), "{}", key.name);
+    }
+}
+
+#[test]
+fn the_page_of_those_who_run_it_names_every_key_with_its_default() {
+    let row = |name: &str| {
+        let start = format!("| `{name}` |");
+        PAGE.lines().find_map(|line| line.strip_prefix(&start)).unwrap_or_else(|| panic!("no row of {name}"))
+    };
+    let mut table = "";
+    for line in SAMPLE.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            table = name.split(']').next().unwrap();
+        }
+        let Some((name, value)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) else { continue };
+        let name = if table.is_empty() { name.to_owned() } else { format!("{table}.{name}") };
+        let bare = |text: &str| text.replace(['"', '`', '[', ']'], "").trim().to_owned();
+        let told = bare(row(&name).split(" |").next().unwrap());
+        let set = bare(value.split('#').next().unwrap());
+        // What must be set has no default.
+        assert!(
+            told == set || name == "origin" && told.is_empty(),
+            "{name}: {told} on the page, {set} in the file"
+        );
+    }
+    keys::KEYS.iter().for_each(|key| _ = row(key.name));
+    let route = ["path", "s_maxage", "stale_while_revalidate", "tags", "query", "cookies", "vary"];
+    route.iter().for_each(|key| _ = row(key));
+    for flag in ["--listen", "--origin", "--admin", "--config", "--log", "--check"] {
+        assert!(PAGE.contains(&format!("| `{flag}")), "no row of {flag}");
     }
 }
 
@@ -214,11 +247,11 @@ const SLIPS: &[(&str, &str)] = &[
     ),
     (
         "limits.header_timeout = \"0s\"",
-        "gateway.toml:1: limits.header_timeout must be more than zero and at most a day",
+        "gateway.toml:1: limits.header_timeout must be more than zero and at most an hour",
     ),
     (
-        "limits.header_timeout = \"2d\"",
-        "gateway.toml:1: limits.header_timeout must be more than zero and at most a day",
+        "limits.header_timeout = \"61m\"",
+        "gateway.toml:1: limits.header_timeout must be more than zero and at most an hour",
     ),
     (
         "limits.header_timeout = \"-5s\"",

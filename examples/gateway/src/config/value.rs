@@ -9,8 +9,8 @@ use toml::de::DeValue;
 
 /// The most characters of a value that a message repeats.
 const SHOWN: usize = 60;
-/// The longest of all times that something is waited for, as of the library's own limits.
-const MOST_TIME: Duration = Duration::from_secs(24 * 3600);
+/// The longest of all times that something is waited for: several of them together stay below the library's day.
+const MOST_TIME: Duration = Duration::from_secs(3600);
 
 /// A value as its source has it.
 #[derive(Debug, Clone, Copy)]
@@ -161,7 +161,7 @@ impl<'a> Given<'a> {
     pub(super) fn timeout(self) -> Read<Duration> {
         let time = self.duration()?;
         if time.is_zero() || time > MOST_TIME {
-            return Err(fault("must be more than zero and at most a day"));
+            return Err(fault("must be more than zero and at most an hour"));
         }
         Ok(time)
     }
