@@ -7,7 +7,7 @@
 //! ```text
 //! edge-isr-bench                            everything
 //! edge-isr-bench burst million              these parts: hits, times, invalidation, memory, flood, stampede,
-//!                                           burst, barrage, million
+//!                                           streaming, burst, barrage, million
 //! edge-isr-bench run <scenario> <requests>  one scenario, for valgrind: around:plain:16, axum:browser:16 …
 //! ```
 
@@ -22,6 +22,7 @@ mod memory;
 mod million;
 mod stampede;
 mod stock;
+mod streaming;
 mod times;
 
 use std::process::ExitCode;
@@ -45,13 +46,14 @@ fn main() -> ExitCode {
 type Measure = fn(&mut Report) -> Outcome;
 
 /// What can be measured, each on its own.
-const PARTS: [(&str, Measure); 9] = [
+const PARTS: [(&str, Measure); 10] = [
     ("hits", hits::measure),
     ("times", times::measure),
     ("invalidation", invalidation::measure),
     ("memory", memory::measure),
     ("flood", flood::measure),
     ("stampede", stampede::measure),
+    ("streaming", streaming::measure),
     ("burst", burst::measure),
     ("barrage", barrage::measure),
     ("million", million::measure),
@@ -70,6 +72,7 @@ fn dispatch(args: &[&str], report: &mut Report) -> Outcome {
         ["invalidate", pages] => invalidation::child_of(pages.parse()?),
         ["resident", what] => memory::child_of(what),
         ["drown", bodies] => flood::child_of(bodies),
+        ["stream"] => streaming::child_of(),
         ["bombard"] => barrage::child_of(),
         ["renew", pages] => million::child_of(pages.parse()?),
         _ => Err(format!(
