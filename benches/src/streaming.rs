@@ -85,7 +85,7 @@ impl http_body::Body for Slow {
         if self.sent == BODY {
             self.origin.last.get_or_init(clock::now);
         }
-        if self.sent % GUST == 0 {
+        if self.sent.is_multiple_of(GUST) {
             self.lull = Some(Box::pin(sleep(LULL)));
         }
         let frame = vec![b'x'; usize::try_from(FRAME).unwrap_or(0)];

@@ -8,9 +8,9 @@ use http::header::{
     AGE, CACHE_CONTROL, CONTENT_LENGTH, ETAG, EXPIRES, HeaderMap, HeaderName, HeaderValue, PRAGMA,
 };
 use http::{StatusCode, response};
-use sha2::{Digest, Sha256};
 
 use super::Isr;
+use super::etag::Hash;
 use super::exchange::Exchange;
 use super::flight::Permit;
 use crate::clock::Moment;
@@ -77,6 +77,8 @@ pub struct Sealed {
     pub at_most: Option<Duration>,
     /// Why the page must not be stored, if so.
     pub veto: Option<Reason>,
+    /// The hash of the body, where it was made while that came.
+    pub hash: Option<Hash>,
     /// On a gateway route: how the origin was asked.
     pub exchange: Option<Box<Exchange>>,
 }
@@ -132,7 +134,9 @@ impl Isr {
             }
         };
         match &rules.origin {
-            Some(obeys) => self.dress_as_origin(&mut parts.headers, obeys, Some(&body)),
+            Some(obeys) => {
+                self.dress_as_origin(&mut parts.headers, obeys, Some((&body, sealed.hash.clone())))
+            }
             None => self.dress(&mut parts.headers, rules, &admission.lifetime, permit.key(), &body),
         }
         self.tell_tags(&mut parts.headers, permit.key(), &admission.tags);
@@ -242,7 +246,7 @@ impl Isr {
         let len: usize = body.iter().map(Bytes::len).sum();
         headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
         if !headers.contains_key(ETAG) {
-            headers.insert(ETAG, etag(body));
+            headers.insert(ETAG, Hash::of(body).etag());
         }
         let freshness = match key.scope().audience {
             Audience::Draft => Some(cache_control::PRIVATE),
@@ -372,26 +376,4 @@ impl Isr {
         }
         None
     }
-}
-
-/// A strong entity tag from the content (RFC 9110 §8.8.3): 128 bits of SHA-256.
-pub(super) fn etag(body: &[Bytes]) -> HeaderValue {
-    let mut hash = Sha256::new();
-    for frame in body {
-        hash.update(frame);
-    }
-    let digest = hash.finalize();
-    let mut text = String::with_capacity(24);
-    text.push('"');
-    // Six bits a character, in the alphabet of RFC 4648 §5.
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    for chunk in digest[..16].chunks(3) {
-        let bits =
-            chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for place in 0..=chunk.len() {
-            text.push(char::from(ALPHABET[(bits >> (18 - 6 * place) & 63) as usize]));
-        }
-    }
-    text.push('"');
-    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
 }

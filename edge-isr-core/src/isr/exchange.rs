@@ -7,7 +7,8 @@ use http::header::{ACCEPT_ENCODING, AGE, CONTENT_LENGTH, COOKIE, DATE, ETAG, Hea
 use http::response;
 
 use super::Isr;
-use super::admit::{Admission, Sealed, etag};
+use super::admit::{Admission, Sealed};
+use super::etag::Hash;
 use crate::clock::Moment;
 use crate::model::key::CacheKey;
 use crate::model::lifetime::Lifetime;
@@ -86,13 +87,18 @@ impl Isr {
 
     /// Puts on what every page of a gateway route leaves with; its freshness is the origin's to tell.
     /// A body that is still to come has no entity tag but its origin's.
-    pub(super) fn dress_as_origin(&self, headers: &mut HeaderMap, obeys: &Obeys, body: Option<&[Bytes]>) {
+    pub(super) fn dress_as_origin(
+        &self,
+        headers: &mut HeaderMap,
+        obeys: &Obeys,
+        body: Option<(&[Bytes], Option<Hash>)>,
+    ) {
         storable::strip_hop_by_hop(headers);
         headers.remove(AGE);
-        if let Some(body) = body {
+        if let Some((body, hash)) = body {
             let len: usize = body.iter().map(Bytes::len).sum();
             headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
-            headers.entry(ETAG).or_insert_with(|| etag(body));
+            headers.entry(ETAG).or_insert_with(|| hash.unwrap_or_else(|| Hash::of(body)).etag());
         }
         if !headers.contains_key(DATE)
             && let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(self.wall()))

@@ -25,6 +25,7 @@ mod builder;
 mod busy;
 pub(crate) mod cookie;
 mod counters;
+pub mod etag;
 pub mod exchange;
 pub mod fill;
 pub mod flight;

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_isr_core::isr::admit::Sealed;
+use edge_isr_core::isr::etag::Hash;
 use edge_isr_core::isr::flight::{AtHead, Outcome, Permit, Streaming};
 use edge_isr_core::isr::stream::{Broken, CHUNK_BYTES, Growing, Writer};
 use edge_isr_core::{BoxError, Isr, Reason};
 use futures_util::FutureExt;
 use http::Response;
+use http::header::ETAG;
 use tokio::sync::oneshot;
 
 use super::collect::Arriving;
@@ -52,23 +54,26 @@ pub(super) async fn flow<B: PageBody, E>(
 ) -> Led<B, E> {
     let promised = arriving.promised;
     let said = if promised.is_some() { context.seal() } else { context.so_far() };
-    let sealed = Sealed { exchange: arriving.exchange.clone().map(Box::new), ..said };
+    let exchange = arriving.exchange.clone().map(Box::new);
+    let sealed = Sealed { exchange: exchange.clone(), ..said };
     let route = Arc::clone(&arriving.route);
     let page = match isr.open(&permit, &route.rules, arriving.parts.clone(), promised, &sealed) {
         Ok(page) => page,
         Err(reason) => return land(isr, permit, arriving.vetoed(reason, Rest::Body), context).await,
     };
     let Arriving { parts, frames, mut body, cap, .. } = arriving;
-    let (mut writer, growing) = Growing::new(promised);
-    frames.iter().for_each(|frame| writer.write(frame));
+    let (writer, growing) = Growing::new(promised);
+    let hash = (!parts.headers.contains_key(ETAG)).then(Hash::default);
+    let mut basin = Basin { writer, hash };
+    frames.iter().for_each(|frame| basin.take(frame));
     drop(frames);
-    writer.show();
+    basin.writer.show();
     let streaming = Arc::new(Streaming::new(page, growing));
     let status = parts.status;
     if passes && promised.is_none() {
         // Somebody else collects it.
         let along = Along { streaming, rest: Rest::Body(body) };
-        drop(writer.finish());
+        drop(basin.writer.finish());
         permit.finish(Outcome::Unshareable(Reason::Pass));
         context.seal();
         leader.map(|leader| leader.send(along));
@@ -85,15 +90,13 @@ pub(super) async fn flow<B: PageBody, E>(
         permit.announce(AtHead::Shared(Arc::clone(&streaming)));
     }
     drop(streaming);
-    let pouring = pour(&mut body, &mut writer, promised.unwrap_or(cap), isr.limits().render_timeout);
+    let pouring = pour(&mut body, &mut basin, promised.unwrap_or(cap), isr.limits().render_timeout);
     let pouring = context.clone().scope(AssertUnwindSafe(pouring).catch_unwind());
     let reason = match until_the_end(pouring, &permit, promised.is_some()).await {
-        Ok(Poured::Whole) => match writer.finish() {
+        Ok(Poured::Whole) => match basin.writer.finish() {
             Ok(chunks) => {
-                let sealed = match promised {
-                    Some(_) => sealed,
-                    None => Sealed { exchange: sealed.exchange, ..context.seal() },
-                };
+                let said = if promised.is_some() { sealed } else { context.seal() };
+                let sealed = Sealed { exchange, hash: basin.hash, ..said };
                 return keep(isr, permit, &route, (parts, chunks), &sealed, context).await;
             }
             Err(_) => Reason::Truncated,
@@ -101,12 +104,12 @@ pub(super) async fn flow<B: PageBody, E>(
         Ok(Poured::Beyond) if promised.is_none() => {
             // Before the end is told, so that the leader finds it there.
             drop(hand_over.send(body));
-            drop(writer.finish());
+            drop(basin.writer.finish());
             Reason::TooLarge
         }
         Ok(Poured::Beyond) => Reason::Truncated,
         Ok(Poured::Failed(error)) => {
-            writer.break_off(Broken::by(error));
+            basin.writer.break_off(Broken::by(error));
             Reason::Truncated
         }
         Ok(Poured::Stalled) => {
@@ -134,10 +137,24 @@ async fn until_the_end<T>(pouring: impl Future<Output = T>, permit: &Permit, is_
     pouring.await
 }
 
-/// Writes a body as it comes, whoever reads how fast.
-async fn pour<B: PageBody>(body: &mut Pin<Box<B>>, writer: &mut Writer, most: u64, idle: Duration) -> Poured {
-    let mut breath = writer.len();
-    while writer.len().saturating_add(body.size_hint().lower()) <= most {
+/// What a body is poured into.
+struct Basin {
+    writer: Writer,
+    /// Made while it comes: that of a long body would hold up a thread at its end.
+    hash: Option<Hash>,
+}
+
+impl Basin {
+    fn take(&mut self, bytes: &[u8]) {
+        self.writer.write(bytes);
+        self.hash.iter_mut().for_each(|hash| hash.add(bytes));
+    }
+}
+
+/// Takes a body as it comes, whoever reads how fast.
+async fn pour<B: PageBody>(body: &mut Pin<Box<B>>, basin: &mut Basin, most: u64, idle: Duration) -> Poured {
+    let mut breath = basin.writer.len();
+    while basin.writer.len().saturating_add(body.size_hint().lower()) <= most {
         // hyper and others may not poll a body of known length to its end.
         if body.is_end_stream() {
             return Poured::Whole;
@@ -145,7 +162,7 @@ async fn pour<B: PageBody>(body: &mut Pin<Box<B>>, writer: &mut Writer, most: u6
         let frame = std::future::poll_fn(|cx| {
             let frame = body.as_mut().poll_frame(cx);
             if frame.is_pending() {
-                writer.show();
+                basin.writer.show();
             }
             frame
         });
@@ -155,13 +172,13 @@ async fn pour<B: PageBody>(body: &mut Pin<Box<B>>, writer: &mut Writer, most: u6
             Ok(Some(Err(error))) => return Poured::Failed(error.into()),
             Ok(Some(Ok(frame))) => {
                 if let Ok(data) = frame.into_data() {
-                    writer.write(&data);
+                    basin.take(&data);
                 }
             }
         }
-        if writer.len() - breath >= CHUNK_BYTES as u64 {
+        if basin.writer.len() - breath >= CHUNK_BYTES as u64 {
             // A body that is always ready would let nobody read.
-            breath = writer.len();
+            breath = basin.writer.len();
             tokio::task::yield_now().await;
         }
     }
