@@ -132,3 +132,37 @@ async fn h19_cache_status_is_appended_and_says_what_happened() {
     let miss = gateway.get_with("/v", &[("x-a", "2")]).await.cache_status();
     assert!(miss.contains("fwd=vary-miss"), "{miss}");
 }
+
+#[tokio::test]
+async fn h12_a_body_that_came_encoded_stays_as_it_is() {
+    let gateway = Gateway::new();
+    let headers = [
+        ("cache-control", "max-age=60"),
+        ("content-encoding", "gzip"),
+        ("vary", "accept-encoding"),
+        ("etag", "\"gz\""),
+    ];
+    gateway.says("/a", Said::ok(&headers).body("packed"));
+    let gzip = &[("accept-encoding", "gzip")];
+    assert_eq!(gateway.get_with("/a", gzip).await.text(), "packed");
+    assert_eq!(gateway.seen()[0].headers["accept-encoding"], "gzip");
+    let hit = gateway.get_with("/a", gzip).await;
+    assert!(hit.is_fresh_hit());
+    assert_eq!((hit.header("content-encoding").as_str(), hit.header("etag").as_str()), ("gzip", "\"gz\""));
+    gateway
+        .says("/a", Said::ok(&[("cache-control", "max-age=60"), ("vary", "accept-encoding")]).body("plain"));
+    let plain = gateway.get("/a").await;
+    assert_eq!((plain.text(), plain.header("content-encoding").as_str()), ("plain", ""));
+}
+
+#[tokio::test]
+async fn h12_an_answer_for_one_visitor_is_left_as_it_is() {
+    let gateway = Gateway::new();
+    let headers = [("cache-control", "private, max-age=9"), ("etag", "\"a\""), ("age", "5"), ("x-a", "1")];
+    gateway.says("/a", Said::with(203, &headers).body("own"));
+    let answer = gateway.get("/a").await;
+    assert_eq!((answer.status.as_u16(), answer.text()), (203, "own"));
+    for (name, value) in headers {
+        assert_eq!(answer.header(name), value, "{name}");
+    }
+}

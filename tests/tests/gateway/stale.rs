@@ -93,3 +93,46 @@ async fn h03_the_routes_own_allowance_is_for_answers_that_say_nothing() {
         assert_eq!(answer.status, expected, "{line}");
     }
 }
+
+#[tokio::test]
+async fn h03_a_failure_that_may_not_be_stored_is_stood_in_for_too() {
+    for headers in [
+        &[("cache-control", "no-store")][..],
+        &[("cache-control", "private, max-age=60")],
+        &[("set-cookie", "a=b")],
+        &[("vary", "*")],
+        &[("cache-control", "max-age=0"), ("etag", "\"b\"")],
+        &[("content-length", "999")],
+    ] {
+        for validator in [&[][..], &[("etag", "\"a\"")]] {
+            let gateway = Gateway::new();
+            let line = ("cache-control", "max-age=60, stale-if-error=30");
+            gateway.says("/a", Said::ok(&[&[line], validator].concat()).body("old"));
+            gateway.get("/a").await;
+            gateway.clock.advance(61 * S);
+            gateway.says("/a", Said::with(503, headers));
+            for _ in 0..3 {
+                let answer = gateway.get("/a").await;
+                let found = (answer.status.as_u16(), answer.text(), answer.detail());
+                assert_eq!(found, (200, "old", "stale-if-error".to_owned()), "{headers:?}");
+            }
+            gateway.says("/a", new());
+            assert_eq!(gateway.get("/a").await.text(), "new");
+        }
+    }
+}
+
+#[tokio::test]
+async fn h03_an_origin_that_says_the_page_is_gone_is_believed() {
+    for status in [404, 410, 403, 200] {
+        let line = "max-age=60, stale-if-error=60, stale-while-revalidate=60";
+        let (gateway, answer) =
+            later(Policy::from_origin(), line, 61, Said::with(status, &[("cache-control", "no-store")]))
+                .await;
+        assert_eq!(answer.text(), "old", "{status}: while it was asked");
+        let answer = gateway.get("/a").await;
+        assert_eq!((answer.status.as_u16(), answer.is_hit()), (status, false), "{}", answer.cache_status());
+        gateway.says("/a", Said::with(500, &[]));
+        assert_eq!(gateway.get("/a").await.status, 500, "{status}: nothing stands in");
+    }
+}
