@@ -137,8 +137,10 @@ fn fill<'a>(
     let mut values = headers.values_mut();
     let mut put = |value| {
         if let Some(slot) = values.next() {
-            // A placeholder is static: to drop it would be a call for nothing.
-            std::mem::forget(std::mem::replace(slot, value));
+            let placeholder = std::mem::replace(slot, value);
+            debug_assert!(placeholder.is_empty(), "nothing else is overwritten");
+            // It is static: to drop it would be a call for nothing.
+            std::mem::forget(placeholder);
         }
     };
     put(age);
