@@ -371,6 +371,16 @@ async fn pages_are_listed_a_hundred_at_a_time_and_each_once() {
 }
 
 #[tokio::test]
+async fn a_page_among_many_others_is_listed_at_once() {
+    let site = Site::new();
+    // More of them than the index looks through in one stretch.
+    site.visit((0..300).map(|n| format!("http://a.example/blog/{n}"))).await;
+    site.visit(urls(0..1)).await;
+    let (_, page) = site.get("/pages?tag=post").await;
+    assert_eq!(page["urls"], json!(["http://a.example/posts/0"]));
+}
+
+#[tokio::test]
 async fn counters_are_told_as_json_and_to_prometheus() {
     let site = Site::new();
     site.visit(urls(0..2)).await;
