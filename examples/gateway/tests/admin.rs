@@ -81,6 +81,31 @@ async fn what_the_origin_tagged_is_forgotten_when_it_is_ordered() {
 }
 
 #[tokio::test]
+async fn p27_a_url_with_a_query_is_that_query_and_one_without_is_all_of_them() {
+    let origin = posts().await;
+    let site = Watched::before(&origin).await;
+    let targets = ["/list", "/list?page=1", "/list?page=2", "/list/more"];
+    let hits = async || {
+        let mut hits = Vec::new();
+        for target in targets {
+            hits.push(site.get(target).await.is_hit());
+        }
+        hits
+    };
+    hits().await;
+    for (url, expected) in [
+        ("http://site/list?page=1", [true, false, true, true]),
+        ("https://site/list", [false, false, false, true]),
+        ("http://other/list", [true; 4]),
+    ] {
+        assert_eq!(hits().await, [true; 4]);
+        let receipt = site.order(&format!(r#"{{"urls": ["{url}"], "mode": "hard"}}"#)).await;
+        assert_eq!(receipt.status, 200);
+        assert_eq!(hits().await, expected, "{url}");
+    }
+}
+
+#[tokio::test]
 async fn p33_nothing_of_it_is_on_the_public_port() {
     let origin = posts().await;
     let site = Watched::before(&origin).await;
