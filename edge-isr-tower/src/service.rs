@@ -141,9 +141,43 @@ where
         Poll::Ready(Ok(()))
     }
 
+    #[inline]
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        self.call_telling(request, |_| {})
+    }
+}
+
+#[cold]
+fn told(mut parts: request::Parts, tell: impl FnOnce(&mut Extensions)) -> request::Parts {
+    tell(&mut parts.extensions);
+    parts
+}
+
+/// Whether a request is a worker's or part of a render of ours.
+fn is_special(extensions: &Extensions) -> bool {
+    extensions.get::<Ticket>().is_some() || extensions.get::<IsrContext>().is_some_and(IsrContext::is_active)
+}
+
+impl<S, F> IsrService<S, F> {
+    /// Answers as [`call`](Service::call) does. A request that no stored page answers at once is told something first, by
+    /// its extensions: they cost allocations that a hit need not pay for. A page of a policy route does not see them.
+    pub fn call_telling<ReqBody, ResBody>(
+        &self,
+        mut request: Request<ReqBody>,
+        tell: impl FnOnce(&mut Extensions),
+    ) -> ResponseFuture<S, ReqBody, ResBody>
+    where
+        S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Send + 'static,
+        F: RouteFacts,
+        ReqBody: Default + Send + 'static,
+        ResBody: Body<Data = Bytes> + Send + 'static,
+        ResBody::Error: Into<BoxError>,
+    {
         let shared = &self.shared;
         if shared.isr.is_disabled() {
+            tell(request.extensions_mut());
             return ResponseFuture::pass(shared.inner().oneshot(request), None);
         }
         let (mut parts, body) = request.into_parts();
@@ -153,7 +187,7 @@ where
         }
         let is_head = parts.method == Method::HEAD;
         if !(is_head || parts.method == Method::GET) {
-            return self.not_a_read(parts, body);
+            return self.not_a_read(told(parts, tell), body);
         }
         // Extensions are few or none; a render of ours or a worker's request always has some.
         if !parts.extensions.is_empty() && is_special(&parts.extensions) {
@@ -161,11 +195,11 @@ where
         }
         let (pattern, route) = match shared.route(&parts) {
             Ok(found) => found,
-            Err(reason) => return self.unrouted(parts, body, reason),
+            Err(reason) => return self.unrouted(told(parts, tell), body, reason),
         };
         let reading = match Reading::of(&shared.isr, &route.rules, pattern, F::uri(&parts), &parts) {
             Ok(reading) => reading,
-            Err(reason) => return self.bypass(parts, body, Forward::Bypass, reason),
+            Err(reason) => return self.bypass(told(parts, tell), body, Forward::Bypass, reason),
         };
         let key = reading.key();
         let found = shared.isr.look_up(&key, || shared.isr.owed(reading::receipt(&parts.headers)));
@@ -176,7 +210,7 @@ where
         {
             let route = Arc::clone(route);
             let next = gateway::next(&shared.isr, &route, obeys, &key, found, &parts);
-            return self.at_the_gateway(parts, body, &route, next);
+            return self.at_the_gateway(told(parts, tell), body, &route, next);
         }
         let select = |hit: &Hit| match reading.conditions() {
             Conditions::None => Selection::unconditional(is_head),
@@ -200,29 +234,18 @@ where
                 ResponseFuture::ready(answer)
             }
             LookUp::Miss(missed) => {
+                let (key, route) = (shared.isr.own_key(&key), Arc::clone(route));
+                let parts = told(parts, tell);
                 if shared.isr.is_closing() {
                     return self.bypass(parts, body, Forward::Bypass, Reason::ShuttingDown);
                 }
                 shared.isr.count(missed.reason);
-                let asked = Asked {
-                    key: shared.isr.own_key(&key),
-                    route: Arc::clone(route),
-                    missed,
-                    parts,
-                    alone: None,
-                };
+                let asked = Asked { key, route, missed, parts, alone: None };
                 ResponseFuture::boxed(miss::answer(Arc::clone(shared), asked))
             }
         }
     }
-}
 
-/// Whether a request is a worker's or part of a render of ours.
-fn is_special(extensions: &Extensions) -> bool {
-    extensions.get::<Ticket>().is_some() || extensions.get::<IsrContext>().is_some_and(IsrContext::is_active)
-}
-
-impl<S, F> IsrService<S, F> {
     #[cold]
     pub(crate) fn bypass<ReqBody, ResBody>(
         &self,

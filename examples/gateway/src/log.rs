@@ -5,14 +5,16 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::{HeaderMap, Method, Request, Response};
+use edge_isr_tower::IsrRequestBody;
+use http::{Extensions, HeaderMap, Method, Request, Response};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
-use tower_service::Service;
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+
+use crate::front::{Site, Upload};
 
 /// What requests are logged under: `--log gateway::access=info`.
 const ACCESS: &str = "gateway::access";
@@ -29,7 +31,7 @@ pub fn begin(filter: Targets) -> Result<(), TryInitError> {
 
 /// Logs the requests of a service. Whether it does is settled when it is made: if nobody reads them, they cost nothing.
 #[derive(Debug, Clone)]
-pub(crate) struct Logged<S> {
+pub struct Logged<S> {
     inner: S,
     is_on: bool,
 }
@@ -40,23 +42,18 @@ impl<S> Logged<S> {
     }
 }
 
-impl<S, B, R> Service<Request<B>> for Logged<S>
-where
-    S: Service<Request<B>, Response = Response<R>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = Logging<S::Future>;
+impl<S: Site> Site for Logged<S> {
+    type Body = S::Body;
+    type Answer = Logging<S::Answer>;
 
     #[inline]
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    #[inline]
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn answer(
+        &self,
+        request: Request<IsrRequestBody<Upload>>,
+        tell: impl FnOnce(&mut Extensions),
+    ) -> Self::Answer {
         let asked = self.is_on.then(|| Box::new(Asked::of(&request)));
-        Logging { answer: self.inner.call(request), asked }
+        Logging { answer: self.inner.answer(request, tell), asked }
     }
 }
 
@@ -100,7 +97,7 @@ fn said(headers: &HeaderMap) -> &str {
 pin_project! {
     /// The future of [`Logged`].
     #[derive(Debug)]
-    pub(crate) struct Logging<F> {
+    pub struct Logging<F> {
         #[pin]
         answer: F,
         asked: Option<Box<Asked>>,

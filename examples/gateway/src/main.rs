@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use gateway::config::{self, Asked, Config};
 use gateway::{Gateway, log};
+use tokio::runtime::Builder;
 
 fn main() -> ExitCode {
     let done = match config::read(std::env::args_os(), std::env::vars_os()) {
@@ -28,7 +29,10 @@ fn main() -> ExitCode {
 }
 
 fn run(config: &Config) -> Result<(), Box<dyn Error>> {
-    tokio::runtime::Runtime::new()?.block_on(async {
+    // With one core there is nobody to share work with, and asking costs.
+    let has_one_core = std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
+    let mut runtime = if has_one_core { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    runtime.enable_all().build()?.block_on(async {
         let gateway = Gateway::bind(config).await?;
         say(&gateway, config)?;
         gateway.run(told_to_stop()).await;

@@ -1,28 +1,21 @@
 //! One connection, from its first byte to its last.
 
-use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
-use bytes::Bytes;
-use edge_isr_core::BoxError;
-use edge_isr_tower::IsrRequestBody;
-use http::{Request, Response};
-use http_body::Body;
 use hyper::rt::Write;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioExecutor;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tower_service::Service;
 
 use super::Settings;
 use super::door::Door;
 use super::house::House;
 use super::line::Line;
-use super::upload::Upload;
+use super::site::Site;
 use super::wire::{Protocol, Wire};
 
 /// What hyper's read buffer holds at least.
@@ -51,15 +44,9 @@ impl<A> Shared<A> {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve<A, B, T>(shared: Arc<Shared<A>>, io: T, peer: SocketAddr)
+pub(crate) async fn serve<A, T>(shared: Arc<Shared<A>>, io: T, peer: SocketAddr)
 where
-    A: Service<Request<IsrRequestBody<Upload>>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
-    A::Future: Send + 'static,
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    A: Site,
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let line = Arc::new(Line::new(peer));

@@ -16,10 +16,10 @@ use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
-use tower_service::Service;
 
 use super::line::{InService, Line, Visitor};
 use super::refusal::Refusal;
+use super::site::Site;
 use super::upload::Upload;
 
 /// What hyper calls for each request of a connection.
@@ -72,27 +72,25 @@ fn into_origin_form(parts: &mut http::request::Parts) -> Result<(), Refusal> {
     Ok(())
 }
 
-impl<A, B> hyper::service::Service<Request<Incoming>> for Door<A>
-where
-    A: Service<Request<IsrRequestBody<Upload>>, Response = Response<B>, Error = Infallible> + Clone,
-{
-    type Response = Response<Served<B>>;
+impl<A: Site> hyper::service::Service<Request<Incoming>> for Door<A> {
+    type Response = Response<Served<A::Body>>;
     type Error = Infallible;
-    type Future = Serving<A::Future>;
+    type Future = Serving<A::Answer>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let version = request.version();
-        let mut request = match self.admit(request) {
+        let request = match self.admit(request) {
             Ok(request) => request,
             Err(refusal) => {
                 let answer = refusal.answer(version != Version::HTTP_2);
                 return Serving { state: State::Refused { answer: Some(answer) } };
             }
         };
-        let visitor = Visitor::new(&self.line, version == Version::HTTP_11);
-        request.extensions_mut().insert(visitor.clone());
-        // The application is the cache's service, which is always ready.
-        let future = self.app.clone().call(request);
+        let mut visitor = None;
+        let future = self.app.answer(request, |extensions| {
+            let who = visitor.insert(Visitor::new(&self.line, version == Version::HTTP_11));
+            extensions.insert(who.clone());
+        });
         Serving { state: State::Asked { future, visitor, guard: None } }
     }
 }
@@ -109,7 +107,8 @@ pin_project! {
     #[project = StateProj]
     enum State<F> {
         Refused { answer: Option<Response<Bytes>> },
-        Asked { #[pin] future: F, visitor: Visitor, guard: Option<InService> },
+        // A visitor who waits is known.
+        Asked { #[pin] future: F, visitor: Option<Visitor>, guard: Option<InService> },
     }
 }
 
@@ -127,7 +126,9 @@ where
             }
             StateProj::Asked { future, visitor, guard } => {
                 let Poll::Ready(answer) = future.poll(cx) else {
-                    guard.get_or_insert_with(|| InService::begin(visitor)).wait(cx.waker());
+                    if let Some(visitor) = visitor {
+                        guard.get_or_insert_with(|| InService::begin(visitor)).wait(cx.waker());
+                    }
                     return Poll::Pending;
                 };
                 let guard = guard.take();
@@ -135,7 +136,9 @@ where
                     guard.is_answered();
                 }
                 let answer = answer?;
-                if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                if let Some(visitor) = visitor
+                    && answer.status() == StatusCode::SWITCHING_PROTOCOLS
+                {
                     visitor.become_tunnel();
                 }
                 Poll::Ready(Ok(answer.map(|body| Served::new(body, guard))))

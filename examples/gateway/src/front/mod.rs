@@ -6,6 +6,7 @@
 //! | `wire`, `framing` | bytes below hyper: time-outs, interim answers, shapes of requests that smuggle |
 //! | `door`, `upload`, `refusal` | one request: checked, bounded, answered |
 //! | `line` | what they tell each other |
+//! | `site` | what stands behind the front |
 
 mod connection;
 mod door;
@@ -13,27 +14,22 @@ mod framing;
 mod house;
 mod line;
 mod refusal;
+mod site;
 mod upload;
 mod wire;
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use edge_isr_core::BoxError;
-use edge_isr_tower::IsrRequestBody;
-use http::{Request, Response};
-use http_body::Body;
 use tokio::net::TcpListener;
-use tower_service::Service;
 
 use self::connection::Shared;
 pub use self::line::Visitor;
 pub(crate) use self::refusal::made;
+pub use self::site::Site;
 pub use self::upload::{Upload, UploadError};
 use self::wire::Patience;
 use crate::config::Config;
@@ -79,16 +75,12 @@ impl Settings {
 }
 
 /// Serves clients until told to stop, then lets the requests in flight finish, for [`Settings::drain`] at most.
-pub async fn serve<A, B>(listener: TcpListener, app: A, settings: Settings, stop: impl Future<Output = ()>)
-where
-    A: Service<Request<IsrRequestBody<Upload>>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
-    A::Future: Send + 'static,
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-{
+pub async fn serve<A: Site>(
+    listener: TcpListener,
+    app: A,
+    settings: Settings,
+    stop: impl Future<Output = ()>,
+) {
     let shared = Arc::new(Shared::new(app, settings));
     let mut stop = pin!(stop);
     loop {

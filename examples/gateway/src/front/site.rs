@@ -1,0 +1,54 @@
+//! What stands behind the front.
+
+use std::convert::Infallible;
+use std::future::Future;
+
+use bytes::Bytes;
+use edge_isr_core::BoxError;
+use edge_isr_tower::{IsrRequestBody, IsrService, NoFacts, ResponseFuture};
+use http::{Extensions, Request, Response};
+use http_body::Body;
+use tower_service::Service as _;
+
+use super::upload::Upload;
+use crate::admin::Admin;
+use crate::proxy::Proxy;
+
+/// A request as the front hands it on.
+pub(crate) type Asked = Request<IsrRequestBody<Upload>>;
+
+/// Answers the requests of all connections.
+pub trait Site: Clone + Send + Sync + 'static {
+    /// The body of an answer.
+    type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
+    /// An answer on its way.
+    type Answer: Future<Output = Result<Response<Self::Body>, Infallible>> + Send + 'static;
+
+    /// Answers a request. `tell` says who asked, in an extension, to those that take longer than a look into the cache.
+    fn answer(
+        &self,
+        request: Request<IsrRequestBody<Upload>>,
+        tell: impl FnOnce(&mut Extensions),
+    ) -> Self::Answer;
+}
+
+impl Site for IsrService<Proxy<Upload>, NoFacts> {
+    type Body = edge_isr_tower::IsrBody<crate::proxy::Answer<Upload>>;
+    type Answer = ResponseFuture<Proxy<Upload>, IsrRequestBody<Upload>, crate::proxy::Answer<Upload>>;
+
+    #[inline]
+    fn answer(&self, request: Asked, tell: impl FnOnce(&mut Extensions)) -> Self::Answer {
+        self.call_telling(request, tell)
+    }
+}
+
+impl Site for Admin {
+    type Body = http_body_util::Full<Bytes>;
+    type Answer = <Self as tower_service::Service<Asked>>::Future;
+
+    fn answer(&self, request: Asked, tell: impl FnOnce(&mut Extensions)) -> Self::Answer {
+        let mut request = request;
+        tell(request.extensions_mut());
+        self.clone().call(request)
+    }
+}
