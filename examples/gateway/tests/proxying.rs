@@ -12,7 +12,7 @@ use common::{Client, Gate, Origin, Reply};
 const CACHED: &str = "Cache-Control: max-age=60\r\n";
 
 #[tokio::test]
-async fn rule12_fields_of_one_connection_stay_on_it_both_ways() {
+async fn h12_fields_of_one_connection_stay_on_it_both_ways() {
     let origin = Origin::start(|_| {
         let answer = "HTTP/1.1 200 OK\r\nConnection: X-Hop, keep-alive\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n\
                       Proxy-Connection: a\r\nX-End: a\r\nX-End:  b \r\nCache-Control: max-age=60\r\n\
@@ -129,7 +129,7 @@ async fn who_expects_100_gets_it_once_somebody_reads() {
 }
 
 #[tokio::test]
-async fn rule18_a_dead_origin_is_answered_for() {
+async fn h18_a_dead_origin_is_answered_for() {
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let gate = Gate::before(nobody).await;
     let mut client = gate.client().await;
@@ -144,7 +144,7 @@ async fn rule18_a_dead_origin_is_answered_for() {
 }
 
 #[tokio::test]
-async fn rule18_an_origin_that_says_nothing_is_timed_out() {
+async fn h18_an_origin_that_says_nothing_is_timed_out() {
     let origin = Origin::start(|request| match request.target() {
         "/half" => Reply::Hang(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".to_vec()),
         _ => Reply::Hang(Vec::new()),
@@ -169,7 +169,7 @@ async fn rule18_an_origin_that_says_nothing_is_timed_out() {
 }
 
 #[tokio::test]
-async fn rule18_origins_that_do_not_speak_http_are_answered_for() {
+async fn h18_origins_that_do_not_speak_http_are_answered_for() {
     let answers: [&[u8]; 6] = [
         b"",
         b"HTTP/1.1 200",
@@ -190,7 +190,7 @@ async fn rule18_origins_that_do_not_speak_http_are_answered_for() {
 }
 
 #[tokio::test]
-async fn rule18_a_short_body_is_cut_off_and_never_stored() {
+async fn h18_a_short_body_is_cut_off_and_never_stored() {
     let origin = Origin::start(|request| match request.target() {
         "/length" => Reply::Close(format!("HTTP/1.1 200 OK\r\n{CACHED}Content-Length: 9\r\n\r\nhalf").into()),
         _ => Reply::Close(
@@ -213,7 +213,7 @@ async fn rule18_a_short_body_is_cut_off_and_never_stored() {
 }
 
 #[tokio::test]
-async fn rule18_a_connection_with_too_much_body_is_not_used_again() {
+async fn h18_a_connection_with_too_much_body_is_not_used_again() {
     let origin = Origin::start(|request| match request.target() {
         "/much" => {
             Reply::keep("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npageHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
@@ -273,7 +273,7 @@ async fn forgetful(second: &'static str) -> Origin {
 }
 
 #[tokio::test]
-async fn rule18_what_may_be_repeated_is_sent_again_where_nothing_was_answered() {
+async fn h18_what_may_be_repeated_is_sent_again_where_nothing_was_answered() {
     let origin = forgetful("").await;
     let gate = Gate::before(origin.address).await;
     assert_eq!(gate.get("/first").await.text(), "first");
@@ -292,7 +292,7 @@ async fn rule18_what_may_be_repeated_is_sent_again_where_nothing_was_answered() 
 }
 
 #[tokio::test]
-async fn rule18_nothing_is_sent_again_once_a_byte_of_an_answer_came() {
+async fn h18_nothing_is_sent_again_once_a_byte_of_an_answer_came() {
     let origin = forgetful("H").await;
     let gate = Gate::before(origin.address).await;
     assert_eq!(gate.get("/first").await.text(), "first");
@@ -335,7 +335,7 @@ async fn a_client_that_leaves_takes_its_request_with_it() {
 }
 
 #[tokio::test]
-async fn rule14_interim_answers_reach_the_client_and_no_page() {
+async fn h14_interim_answers_reach_the_client_and_no_page() {
     let origin = Origin::start(|request| {
         if request.target() == "/other" {
             return Reply::ok("", "other");
@@ -366,7 +366,7 @@ async fn rule14_interim_answers_reach_the_client_and_no_page() {
 }
 
 #[tokio::test]
-async fn rule14_clients_of_http_1_0_know_no_interim_answers() {
+async fn h14_clients_of_http_1_0_know_no_interim_answers() {
     let origin = Origin::start(|_| {
         Reply::keep(
             "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage",

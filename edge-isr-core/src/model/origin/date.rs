@@ -255,6 +255,7 @@ mod tests {
             ("Sat, 31 Dec 0000 23:59:59 GMT", 0),
             ("Mon, 01 Jan 1900 00:00:00 GMT", 1900),
             ("Wed, 31 Dec 1969 23:59:59 GMT", 1969),
+            ("Mon, 31 Dec 2096 23:59:59 GMT", 2096),
             ("Fri, 31 Dec 9999 23:59:59 GMT", 9999),
         ] {
             assert_eq!(year_of(read(text.as_bytes(), now()).unwrap()), year, "{text}");
