@@ -297,6 +297,24 @@ async fn p01_an_answer_whose_tags_were_invalidated_is_joined_by_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn h05_an_answer_that_is_past_its_lifetime_before_its_end_is_joined_by_nobody() {
+    let stage = Stage::new();
+    let leader = stage.visitor(&[]).await;
+    let first = stage.call().await.answer(&[FRESH, TEN]);
+    first.send(Ok("older")).unwrap();
+    let leader = head(leader).await;
+    stage.clock.advance(Duration::from_secs(59));
+    assert_eq!(head(stage.visitor(&[]).await).await.answer.header("age"), "59");
+    stage.clock.advance(Duration::from_secs(1));
+    let newcomer = stage.visitor(&[]).await;
+    let second = stage.call().await.answer(&[FRESH, TEN]);
+    second.send(Ok("newer")).unwrap();
+    assert_eq!(head(newcomer).await.read(5).await, "newer");
+    first.send(Ok("still")).unwrap();
+    assert_eq!(leader.whole().await, "olderstill");
+}
+
+#[tokio::test(start_paused = true)]
 async fn p01_must_fail_twin_an_overtaken_answer_is_joined() {
     let stage = Stage::with(Policy::from_origin(), |builder| builder.twin(Twin::JoinOvertaken));
     let (_leader, _origin, newcomer) = comes_after(&stage, Mode::Hard).await;

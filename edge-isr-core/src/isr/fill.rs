@@ -13,6 +13,7 @@ use crate::model::cache_status::Forward;
 use crate::model::key::{CacheKey, KeyRef};
 use crate::model::page::Page;
 use crate::model::reason::Reason;
+use crate::model::snapshot::Seen;
 use crate::model::tag::TagSet;
 use crate::model::verdict::{Staleness, Verdict};
 
@@ -32,8 +33,7 @@ impl Isr {
             let is_known_good = || ledger.marks(flight.known().iter().copied()).latest.hard <= seq;
             // Of one whose head has come all tags are known: it is judged as the page that it will be.
             let streaming = flight.streaming();
-            let is_good =
-                || streaming.is_none_or(|own| self.hand_out(own.page(), owed, ledger.snapshot().seq).is_ok());
+            let is_good = || streaming.is_none_or(|own| self.is_fresh_now(own.page()));
             seq >= owed && is_known_good() && is_good()
         };
         #[cfg(feature = "twins")]
@@ -44,6 +44,14 @@ impl Isr {
         }
         let begin = || (ledger.snapshot(), self.ids(key, &tags(), true));
         self.0.flights.board(key, joinable, begin)
+    }
+
+    /// Whether a page is fresh, by its marks alone and for this once.
+    fn is_fresh_now(&self, page: &Page) -> bool {
+        let scope = page.scope().ids(self.0.build.as_deref());
+        let marks = self.0.graph.ledger().marks(page.ids().chain(scope.iter().copied()));
+        let nothing = Seen { applied: 0, changes: 0 };
+        page.judge(self.0.clock.now(), &marks, nothing) == Verdict::Fresh
     }
 
     /// Whether a stale page needs no further render begun: one is in the air, or its answer is not stored.
