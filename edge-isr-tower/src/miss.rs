@@ -63,7 +63,10 @@ where
     let boarding = shared.isr.board(key, 0, || {
         order.insert(Order::new(shared, key.clone(), route, parts).about(prior)).tags.clone()
     });
-    let (Boarding::Lead(permit), Some(order)) = (boarding, order) else { return false };
+    let (Boarding::Lead(mut permit), Some(order)) = (boarding, order) else { return false };
+    if order.has_credentials() {
+        permit.keep_to_one();
+    }
     drop(render::spawn(Arc::clone(shared), permit, order, false));
     true
 }
@@ -137,6 +140,12 @@ where
     let mut visitor = Visitor { shared, asked, owed, arrived, has_followed: false };
     if let Some(reason) = visitor.asked.alone {
         return visitor.alone(reason).await;
+    }
+    if visitor.asked.route.rules.origin.is_some()
+        && visitor.asked.missed.prior.as_ref().is_some_and(|page| page.lifetime().fresh.is_zero())
+    {
+        // Each use is validated: to wait for another's would only take longer.
+        return visitor.alone(Reason::NoCache).await;
     }
     if visitor.shared.isr.is_passed(&visitor.asked.key) {
         return visitor.alone(Reason::Pass).await;

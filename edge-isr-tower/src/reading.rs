@@ -9,8 +9,8 @@ use edge_isr_core::model::key::{Audience, Dimension, KeyRef, dimension};
 use edge_isr_core::model::policy::{Query, Rules};
 use edge_isr_core::{Cookies, Isr, Reason};
 use http::header::{
-    AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE,
-    UPGRADE,
+    AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, RANGE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{Uri, request};
 
@@ -35,7 +35,7 @@ pub(crate) struct Reading<'a> {
     query: Option<Cow<'a, str>>,
     dimensions: Dimensions<'a>,
     conditions: Conditions<'a>,
-    has_credentials: bool,
+    is_own: bool,
 }
 
 /// What of the page a request wants.
@@ -63,7 +63,7 @@ impl<'a> Reading<'a> {
         if !path.starts_with('/') {
             return Err(Reason::BadUri);
         }
-        let Scan { host, conditions, has_credentials } = Scan::of(&parts.headers, rules)?;
+        let Scan { host, conditions, is_own } = Scan::of(&parts.headers, rules)?;
         if rules.bypass_when.as_ref().is_some_and(|bypass| bypass(parts)) {
             return Err(Reason::Policy);
         }
@@ -88,7 +88,7 @@ impl<'a> Reading<'a> {
             query: uri.query().and_then(|raw| canonical_query(raw, &rules.query)),
             dimensions: dimensions(rules, parts)?,
             conditions,
-            has_credentials,
+            is_own,
         };
         if reading.key().len_bytes() > isr.limits().key_bytes {
             return Err(Reason::KeyTooLong);
@@ -102,10 +102,10 @@ impl<'a> Reading<'a> {
         self.conditions
     }
 
-    /// Whether it is one visitor's own, on a gateway route. On others it has bypassed.
+    /// Whether it may be one visitor's own, on a gateway route, for credentials or a body.
     #[inline]
-    pub(crate) const fn has_credentials(&self) -> bool {
-        self.has_credentials
+    pub(crate) const fn is_own(&self) -> bool {
+        self.is_own
     }
 
     #[inline]
@@ -132,15 +132,15 @@ impl<'a> Reading<'a> {
 struct Scan<'a> {
     host: Option<&'a HeaderValue>,
     conditions: Conditions<'a>,
-    /// Credentials, on gateway routes.
-    has_credentials: bool,
+    /// Credentials or a body, on gateway routes.
+    is_own: bool,
 }
 
 impl<'a> Scan<'a> {
     /// An error is what makes the request bypass.
     #[inline(always)]
     fn of(headers: &'a HeaderMap, rules: &Rules) -> Result<Self, Reason> {
-        let mut scan = Self { host: None, conditions: Conditions::None, has_credentials: false };
+        let mut scan = Self { host: None, conditions: Conditions::None, is_own: false };
         for (name, value) in headers {
             if name == HOST {
                 if scan.host.replace(value).is_some() {
@@ -150,16 +150,18 @@ impl<'a> Scan<'a> {
                 if rules.origin.is_none() {
                     return Err(Reason::Authorization);
                 }
-                scan.has_credentials = true;
+                scan.is_own = true;
             } else if name == UPGRADE {
                 return Err(Reason::Upgrade);
             } else if name == COOKIE {
                 match &rules.cookies {
                     Cookies::Ignore | Cookies::Rfc => {}
-                    Cookies::Explicit => scan.has_credentials = true,
+                    Cookies::Explicit => scan.is_own = true,
                     cookies if counts(value, cookies) => return Err(Reason::Cookie),
                     Cookies::Bypass | Cookies::BypassOn(_) => {}
                 }
+            } else if rules.origin.is_some() && (name == CONTENT_LENGTH || name == TRANSFER_ENCODING) {
+                scan.is_own = true;
             } else if name == IF_NONE_MATCH {
                 if !matches!(scan.conditions, Conditions::Known(_)) {
                     scan.conditions = Conditions::Known(value);

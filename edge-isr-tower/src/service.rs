@@ -8,7 +8,7 @@ use bytes::Bytes;
 use edge_isr_core::isr::look_up::{Hit, LookUp};
 use edge_isr_core::model::cache_status::{CACHE_STATUS, CacheStatus, Forward};
 use edge_isr_core::model::conditional::Selection;
-use edge_isr_core::{BoxError, Isr, Reason};
+use edge_isr_core::{BoxError, Isr, Mode, Reason};
 use http::header::{HeaderMap, HeaderValue};
 use http::{Extensions, Method, Request, Response, StatusCode, Uri, request};
 use http_body::Body;
@@ -79,6 +79,17 @@ impl<S, F> Shared<S, F> {
             }
             Plan::Around(table) => (Extensions::new(), table.params(uri.path())),
         }
+    }
+
+    /// How what a request changed is invalidated: a gateway route's page is not used again without validation
+    /// (RFC 9111 §4.4).
+    pub(crate) fn mode_of(&self, path: &str) -> Mode {
+        let route = match &*self.plan {
+            Plan::Inside(route) => Some(route),
+            Plan::Around(table) => table.find(path).map(|(_, route)| route),
+        };
+        let is_gateway = route.is_some_and(|route| route.rules.origin.is_some());
+        if is_gateway { Mode::Hard } else { Mode::Soft }
     }
 
     /// The pattern and the settings of a request, if it is for a page of ours.
@@ -205,7 +216,7 @@ impl<S, F> IsrService<S, F> {
         let found = shared.isr.look_up(&key, || shared.isr.owed(reading::receipt(&parts.headers)));
         if let Some(obeys) = &route.rules.origin
             && (!matches!(found, LookUp::Fresh(_))
-                || reading.has_credentials()
+                || reading.is_own()
                 || gateway::has_wishes(obeys, &parts.headers))
         {
             let route = Arc::clone(route);
@@ -287,9 +298,14 @@ impl<S, F> IsrService<S, F> {
             Next::Answer(hit, is_stale) => {
                 let selection = hit.select(&parts.headers, parts.method == Method::HEAD);
                 let answer = shared.isr.answer(&hit, &selection);
-                if is_stale && let Some(key) = hit.page().key() {
-                    shared.strip(&mut parts.headers);
-                    miss::refresh(shared, &key, route, &parts, hit.prior());
+                let is_ahead = !is_stale && shared.isr.is_due_ahead(&hit);
+                if (is_stale || is_ahead)
+                    && let Some(key) = hit.page().key()
+                {
+                    let prior = if is_ahead { Some(Arc::clone(hit.page())) } else { hit.prior() };
+                    if miss::refresh(shared, &key, route, &parts, prior) && is_ahead {
+                        shared.isr.count(Reason::Ahead);
+                    }
                 }
                 ResponseFuture::ready(answer)
             }

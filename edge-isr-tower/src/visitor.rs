@@ -20,7 +20,7 @@ use crate::service::Shared;
 mod along;
 mod answer;
 
-pub(crate) use answer::made;
+pub(crate) use answer::{is_unlisted, made};
 
 /// A visitor who waits.
 pub(crate) struct Visitor<S, F> {
@@ -74,6 +74,10 @@ impl<S, F> Visitor<S, F> {
         if self.is_at_the_gateway()
             && let Some(key) = self.shared.isr.reselected(key, &parts.headers)
         {
+            if key != self.asked.key {
+                // They are of another variant.
+                (self.asked.missed.prior, self.asked.missed.spare) = (None, None);
+            }
             self.asked.key = key;
         }
     }
@@ -85,8 +89,7 @@ impl<S, F> Visitor<S, F> {
     /// Whether a page is what this visitor's request selects: an answer may have turned out to vary.
     fn is_selected(&self, page: &Page) -> bool {
         let Asked { key, parts, .. } = &self.asked;
-        let own = self.shared.isr.reselected(key, &parts.headers);
-        own.as_ref().unwrap_or(key).read(|key| page.is_of(key)) == Some(true)
+        self.shared.isr.selects(page, key, &parts.headers)
     }
 
     /// Renders for everyone who waits.
@@ -179,8 +182,9 @@ impl<S, F> Visitor<S, F> {
             if !self.is_selected(page) {
                 return Err(Declined::Again(Reason::Overtaken));
             }
-            if page.lifetime().fresh.is_zero() {
-                // RFC 9111 §5.2.2.4: each use is to be validated.
+            let (lifetime, age) = (page.lifetime(), page.age(self.shared.isr.now()));
+            if !lifetime.is_fresh(age) && !lifetime.may_serve_while_revalidating(age) {
+                // RFC 9111 §4.2.4, §5.2.2.4: each use is to be validated.
                 return Err(Declined::Alone(Reason::NoCache));
             }
         }
@@ -217,7 +221,10 @@ impl<S, F> Visitor<S, F> {
     {
         let isr = &self.shared.isr;
         isr.count(reason);
-        let permit = isr.solo(self.asked.key.clone());
+        let mut permit = isr.solo(self.asked.key.clone());
+        if self.asked.alone.is_some() {
+            permit.keep_to_one();
+        }
         // What is not shared need not be whole.
         let order = match reason {
             Reason::Pass => self.order().narrowed(&self.asked.parts).passed(),

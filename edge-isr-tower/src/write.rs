@@ -1,8 +1,10 @@
 //! Requests that read nothing: handed on, and what they change is invalidated.
 
+use std::sync::Arc;
+
+use edge_isr_core::Reason;
 use edge_isr_core::model::cache_status::Forward;
-use edge_isr_core::{Mode, Reason};
-use http::{Request, request};
+use http::{Request, StatusCode, request};
 use tower::ServiceExt;
 
 use crate::body::IsrBody;
@@ -13,6 +15,7 @@ use crate::gateway::Posted;
 use crate::inner::{Inner, PageBody, RequestBody};
 use crate::layer::Plan;
 use crate::service::IsrService;
+use crate::visitor::made;
 
 impl<S, F> IsrService<S, F> {
     /// Neither `GET` nor `HEAD`. Around a router, what succeeds invalidates its URL (RFC 9111 §4.4).
@@ -28,30 +31,51 @@ impl<S, F> IsrService<S, F> {
         ResBody: PageBody,
     {
         let shared = &self.shared;
-        if matches!(*shared.plan, Plan::Inside(_)) {
+        let route = shared.route(&parts);
+        let obeys = route.ok().and_then(|(_, route)| route.rules.origin.clone());
+        if matches!(*shared.plan, Plan::Inside(_)) && obeys.is_none() {
             return self.bypass(parts, body, Forward::Method, Reason::Method);
         }
-        self.shared.strip(&mut parts.headers);
         // A path that is no page of ours passes untouched, but what it changes is still invalidated.
-        let route = shared.route(&parts);
         let status = route.is_ok().then(|| self.status(Forward::Method, Reason::Method));
-        let is_gateway = route.is_ok_and(|(_, route)| route.rules.origin.is_some());
-        let mode = if is_gateway { Mode::Hard } else { Mode::Soft };
+        shared.strip(&mut parts.headers);
         shared.isr.count(Reason::Method);
         if parts.method.is_safe() {
             return ResponseFuture::pass(shared.inner().oneshot(Request::from_parts(parts, body)), status);
         }
-        let isr = shared.isr.clone();
-        let target = edge::Target::of(&isr, F::uri(&parts), &parts.headers);
+        let target = edge::Target::of(&shared.isr, F::uri(&parts), &parts.headers);
         let posted = Posted::of(shared, &parts);
-        let call = shared.inner().oneshot(Request::from_parts(parts, body));
-        ResponseFuture::boxed(async move {
+        let context = posted.as_ref().map(Posted::context).unwrap_or_default();
+        if context.is_active() {
+            parts.extensions.insert(context.clone());
+        }
+        let call = context.scope(shared.inner().oneshot(Request::from_parts(parts, body)));
+        let shared = Arc::clone(shared);
+        let is_gateway = obeys.is_some();
+        let ask = async move {
             let mut response = call.await?;
-            let made = edge::after_unsafe(&isr, target, mode, &mut response).await;
+            let made =
+                edge::after_unsafe(&shared.isr, target, |path| shared.mode_of(path), &mut response).await;
+            obeys.iter().for_each(|obeys| obeys.withhold_tags(response.headers_mut()));
             let Some(posted) = posted else { return Ok(finish(response.map(IsrBody::origin), status)) };
             // A page that came of it says so itself.
-            let response = posted.keep(&isr, response, made).await;
+            let response = posted.keep(&shared.isr, response, made).await;
             Ok(response.unwrap_or_else(|answer| finish(answer, status)))
+        };
+        if !is_gateway {
+            return ResponseFuture::boxed(ask);
+        }
+        // In a task of its own: a client that hangs up must not keep what was changed from being invalidated.
+        let asked = tokio::spawn(ask);
+        ResponseFuture::boxed(async move {
+            match asked.await {
+                Ok(answer) => answer,
+                Err(error) => match error.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    // Only a runtime that ends does that.
+                    Err(_) => Ok(made(StatusCode::SERVICE_UNAVAILABLE)),
+                },
+            }
         })
     }
 }

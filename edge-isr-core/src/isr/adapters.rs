@@ -48,6 +48,12 @@ impl Isr {
         false
     }
 
+    /// Whether caches in front are told what to forget, by a connector or by the tags of their pages.
+    #[must_use]
+    pub fn tells_caches(&self) -> bool {
+        !self.0.outboxes.is_empty() || !self.0.tag_headers.is_empty()
+    }
+
     /// Counts an outcome.
     #[inline]
     pub fn count(&self, reason: Reason) {

@@ -121,6 +121,7 @@ impl Isr {
             Err(Reason::Status) if parts.status.is_server_error() && sealed.veto.is_none() => {
                 // Not stored, but not multiplied either: those who wait get the same failure.
                 storable::strip_hop_by_hop(&mut parts.headers);
+                rules.origin.iter().for_each(|obeys| obeys.withhold_tags(&mut parts.headers));
                 parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
                 let admission = self.unstored(permit.key());
                 let page = self.assemble(permit, rules, &admission, &mut parts, Some(&body));
@@ -210,14 +211,7 @@ impl Isr {
     /// the origin merely failed.
     pub fn refuse(&self, permit: &Permit, status: StatusCode, reason: Reason) {
         self.0.counters.count(reason);
-        // What one visitor's credentials or an origin's failure led to says nothing about everyone's page.
-        let is_own = matches!(reason, Reason::Authorization | Reason::Cookie);
-        // Nor what conditions or a range of their own led to.
-        let is_narrow = matches!(
-            status,
-            StatusCode::NOT_MODIFIED | StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE
-        );
-        if status.is_server_error() || is_own || is_narrow {
+        if !displaces(permit, status, reason) {
             return;
         }
         self.0.pages.remove_up_to(permit.key(), permit.snapshot().seq);
@@ -361,6 +355,7 @@ impl Isr {
         between_steps();
         self.0.counters.stored();
         self.0.passed.remove(&key.hash());
+        self.note_varies(key);
         if key != permit.key() {
             // Who asks for it as this request did is to find the page by what it varies on now.
             self.0.pages.remove_up_to(permit.key(), permit.snapshot().seq);
@@ -376,4 +371,16 @@ impl Isr {
         }
         None
     }
+}
+
+/// Whether an answer that is not stored takes the place of the page that stands there.
+#[must_use]
+pub fn displaces(permit: &Permit, status: StatusCode, reason: Reason) -> bool {
+    let has_failed = status.is_server_error() || reason == Reason::Truncated;
+    // What conditions or a range of their own led to is not about the page.
+    let is_narrow = matches!(
+        status,
+        StatusCode::NOT_MODIFIED | StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE
+    );
+    !has_failed && !is_narrow && !permit.is_for_one()
 }

@@ -78,7 +78,13 @@ impl Isr {
             never_stale: terms.never_stale,
             own_etag: !parts.headers.contains_key(ETAG),
         };
-        Ok(Admission { key, tags, lifetime: terms.lifetime, born: exchange.at.before(terms.age), reuse })
+        let own = sealed.lifetime.unwrap_or(terms.lifetime.fresh);
+        let fresh = sealed.at_most.map_or(own, |most| own.min(most)).min(Lifetime::LONGEST);
+        if fresh.is_zero() && !terms.lifetime.fresh.is_zero() {
+            return Err(Reason::HandlerLifetime);
+        }
+        let lifetime = Lifetime { fresh, ..terms.lifetime };
+        Ok(Admission { key, tags, lifetime, born: exchange.at.before(terms.age), reuse })
     }
 
     fn may_stand_in(&self, key: &CacheKey) -> bool {
@@ -97,7 +103,10 @@ impl Isr {
         headers.remove(AGE);
         if let Some((body, hash)) = body {
             let len: usize = body.iter().map(Bytes::len).sum();
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
+            if len > 0 || headers.contains_key(CONTENT_LENGTH) {
+                // Some statuses must not have one (RFC 9110 §8.6).
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
+            }
             headers.entry(ETAG).or_insert_with(|| hash.unwrap_or_else(|| Hash::of(body)).etag());
         }
         if !headers.contains_key(DATE)
@@ -106,9 +115,7 @@ impl Isr {
             // RFC 9110 §6.6.1: who stores it adds the date that it lacks.
             headers.insert(DATE, date);
         }
-        if !obeys.pass_tag_headers {
-            obeys.tag_headers.iter().for_each(|name| drop(headers.remove(name)));
-        }
+        obeys.withhold_tags(headers);
     }
 
     /// An answer that is not stored, as those who wait share it.

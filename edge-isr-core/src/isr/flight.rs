@@ -133,7 +133,7 @@ impl Flights {
         flights.retain(|overtaken| overtaken.key != *key);
         flights.push(Arc::clone(&flight));
         let flights = Some(Arc::clone(self));
-        Boarding::Lead(Permit { flight, flights, began: None, _aloft: self.aloft.begin() })
+        Boarding::Lead(Permit { flight, flights, began: None, is_for_one: false, _aloft: self.aloft.begin() })
     }
 
     /// Whether a render of the key is in the air that can be joined.
@@ -157,7 +157,7 @@ impl Flights {
     /// The right to render without anybody joining: for keys that are passed.
     pub(crate) fn solo(&self, key: CacheKey, snapshot: Snapshot) -> Permit {
         let flight = self.flight(key, snapshot, Box::default());
-        Permit { flight, flights: None, began: None, _aloft: self.aloft.begin() }
+        Permit { flight, flights: None, began: None, is_for_one: false, _aloft: self.aloft.begin() }
     }
 
     fn flight(&self, key: CacheKey, snapshot: Snapshot, known: Box<[TagId]>) -> Arc<Flight> {
@@ -204,6 +204,7 @@ pub struct Permit {
     /// `None` once landed, and for a flight that nobody could join.
     flights: Option<Arc<Flights>>,
     began: Option<Moment>,
+    is_for_one: bool,
     _aloft: super::busy::Guard,
 }
 
@@ -224,6 +225,18 @@ impl Permit {
     /// room is none of it, or pages would be rendered the further ahead the fuller it is.
     pub fn begin(&mut self, now: Moment) {
         self.began = Some(now);
+    }
+
+    /// Notes that it is asked with one visitor's credentials: an answer that is not stored says nothing about
+    /// everyone's page.
+    pub fn keep_to_one(&mut self) {
+        self.is_for_one = true;
+    }
+
+    /// Whether an answer that is not stored leaves everyone's page alone.
+    #[must_use]
+    pub fn is_for_one(&self) -> bool {
+        self.is_for_one
     }
 
     /// When the handler was first polled.

@@ -123,6 +123,17 @@ impl Isr {
         is_aged.then(|| Hit { page: Arc::clone(page), now, applied, staleness: Some(Staleness::Aged) })
     }
 
+    /// Whether the origin may be asked if a page is unchanged, and be believed: judged now, since it may have been
+    /// invalidated after it was looked up.
+    #[must_use]
+    pub fn may_ask_about(&self, page: &Arc<Page>) -> bool {
+        match self.verdict_of(page, self.0.clock.now(), self.applied()) {
+            Verdict::Fresh => true,
+            Verdict::Stale(staleness) => prior_of(page, staleness).is_some(),
+            Verdict::Dead => false,
+        }
+    }
+
     #[cold]
     fn judge(&self, page: Arc<Page>, now: Moment, applied: u64, owed: impl FnOnce() -> u64) -> LookUp {
         between_steps();

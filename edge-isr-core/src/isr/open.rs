@@ -32,6 +32,8 @@ impl Isr {
         let obeys = rules.origin.as_ref().ok_or(Reason::Policy)?;
         let promised = len.map(usize::try_from).transpose().map_err(|_| Reason::TooLarge)?;
         let admission = self.may_store(permit, rules, (&parts, promised), sealed)?;
+        // Before anybody waits for the body: they may need another variant.
+        self.note_varies(&admission.key);
         self.dress_as_origin(&mut parts.headers, obeys, None);
         match len {
             Some(len) => drop(parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(len))),

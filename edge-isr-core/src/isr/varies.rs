@@ -12,6 +12,7 @@ use quick_cache::sync::Cache;
 use super::Isr;
 use super::exchange::Exchange;
 use crate::model::key::{CacheKey, KeyRef, selecting};
+use crate::model::page::Page;
 use crate::model::reason::Reason;
 
 /// How many URLs' names are kept.
@@ -36,31 +37,27 @@ impl fmt::Debug for Varies {
 }
 
 impl Varies {
-    /// Adds names to those of a URL. What varied on them once is asked for with them from now on.
-    fn join(&self, url: u64, names: Vec<HeaderName>) -> Result<Arc<[HeaderName]>, Reason> {
-        let known = self.0.get(&url);
-        let Some(known) = known else {
-            return self.keep(url, names);
-        };
+    /// The names that a URL's answers vary on with those of one more: what varied on them once is asked for with them
+    /// from now on. At the bound they are this answer's alone.
+    fn with(&self, url: u64, names: Vec<HeaderName>) -> Result<Arc<[HeaderName]>, Reason> {
+        if names.len() > NAMES {
+            return Err(Reason::VariantLimit);
+        }
+        let Some(known) = self.0.get(&url) else { return Ok(names.into()) };
         if names.iter().all(|name| known.contains(name)) {
             return Ok(known);
         }
         let mut all = known.to_vec();
-        all.extend(names);
+        all.extend(names.iter().cloned());
         all.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
         all.dedup();
-        self.keep(url, all)
+        Ok(if all.len() > NAMES { names.into() } else { all.into() })
     }
 
-    fn keep(&self, url: u64, names: Vec<HeaderName>) -> Result<Arc<[HeaderName]>, Reason> {
-        if names.len() > NAMES {
-            return Err(Reason::VariantLimit);
+    fn keep(&self, url: u64, names: &[HeaderName]) {
+        if self.0.get(&url).is_none_or(|known| *known != *names) {
+            self.0.insert(url, names.into());
         }
-        let names: Arc<[HeaderName]> = names.into();
-        if !names.is_empty() {
-            self.0.insert(url, Arc::clone(&names));
-        }
-        Ok(names)
     }
 }
 
@@ -81,6 +78,25 @@ impl Isr {
         })?
     }
 
+    /// Notes what the page of this key varies on, for whoever looks for it.
+    pub(super) fn note_varies(&self, key: &CacheKey) {
+        if !key.scope().vary.is_empty() {
+            key.read(|key| {
+                let url = KeyRef { vary: &[], dimensions: &[], ..*key };
+                self.0.varies.keep(url.hash(), key.vary);
+            });
+        }
+    }
+
+    /// Whether a request with these headers, whose URL is that of `key`, selects this page (RFC 9111 §4.1).
+    #[must_use]
+    pub fn selects(&self, page: &Page, key: &CacheKey, headers: &http::HeaderMap) -> bool {
+        let names = &page.scope().vary;
+        let dimensions = names.iter().map(|name| selecting(headers, name)).collect::<Result<Vec<_>, _>>();
+        let Ok(dimensions) = dimensions else { return false };
+        key.read(|key| page.is_of(&KeyRef { vary: names, dimensions: &dimensions, ..*key })) == Some(true)
+    }
+
     /// The key of an answer: what its `Vary` names is taken from the request that it answers.
     pub(super) fn key_of_answer(
         &self,
@@ -91,7 +107,7 @@ impl Isr {
         asked
             .read(|key| {
                 let url = KeyRef { vary: &[], dimensions: &[], ..*key };
-                let names = self.0.varies.join(url.hash(), varies)?;
+                let names = self.0.varies.with(url.hash(), varies)?;
                 if *names == *key.vary {
                     return Ok(asked.clone());
                 }
@@ -125,14 +141,18 @@ mod tests {
         let named = |names: &[&'static str]| -> Vec<HeaderName> {
             names.iter().map(|name| HeaderName::from_static(name)).collect()
         };
-        assert!(varies.join(1, Vec::new()).unwrap().is_empty());
-        assert!(varies.0.get(&1).is_none(), "what varies on nothing takes no room");
-        varies.join(1, named(&["b"])).unwrap();
-        assert_eq!(&*varies.join(1, named(&["a"])).unwrap(), ["a", "b"]);
-        assert_eq!(&*varies.join(1, named(&[])).unwrap(), ["a", "b"], "an answer without takes none away");
-        let many: Vec<String> = (0..NAMES).map(|n| format!("x-{n}")).collect();
-        let many = many.iter().map(|name| name.parse().unwrap()).collect();
-        assert_eq!(varies.join(1, many).err(), Some(Reason::VariantLimit));
-        assert_eq!(&*varies.join(1, named(&["b"])).unwrap(), ["a", "b"]);
+        let join = |names: &[&'static str]| {
+            let names = varies.with(1, named(names))?;
+            varies.keep(1, &names);
+            Ok::<_, Reason>(names)
+        };
+        assert!(varies.with(1, Vec::new()).unwrap().is_empty());
+        join(&["b"]).unwrap();
+        assert_eq!(&*join(&["a"]).unwrap(), ["a", "b"]);
+        assert_eq!(&*join(&[]).unwrap(), ["a", "b"], "an answer without takes none away");
+        let many: Vec<String> = (0..=NAMES).map(|n| format!("x-{n}")).collect();
+        let many: Vec<HeaderName> = many.iter().map(|name| name.parse().unwrap()).collect();
+        assert_eq!(varies.with(1, many.clone()).err(), Some(Reason::VariantLimit));
+        assert_eq!(varies.with(1, many[1..].to_vec()).unwrap().len(), NAMES, "only its own");
     }
 }

@@ -27,6 +27,7 @@ impl Policy {
             cookies: Cookies::Explicit,
             empty: Empty::Store,
             whole_query: true,
+            s_maxage: Duration::ZERO,
             ..Self::default()
         }
     }
@@ -113,6 +114,9 @@ impl Policy {
             ("policy.draft", self.draft.is_some()),
             ("policy.status", !self.statuses.is_empty()),
             ("policy.stale_while_revalidate", self.while_revalidate.is_some()),
+            ("policy.s_maxage", !self.s_maxage.is_zero()),
+            ("policy.browser_max_age", !self.browser_max_age.is_zero()),
+            ("policy.lifetime_jitter", self.lifetime_jitter.is_some()),
         ] {
             if is_set {
                 return Err(malformed(field, "set", reason));
@@ -156,6 +160,9 @@ mod tests {
             (Policy::from_origin().targeted([""]), "policy.targeted"),
             (Policy::from_origin().vary(["accept"]), "policy.vary"),
             (Policy::from_origin().tenant(|_| None), "policy.tenant"),
+            (Policy::from_origin().s_maxage(minute), "policy.s_maxage"),
+            (Policy::from_origin().browser_max_age(minute), "policy.browser_max_age"),
+            (Policy::from_origin().lifetime_jitter(0.1), "policy.lifetime_jitter"),
             (Policy::from_origin().stale_while_revalidate(minute), "policy.stale_while_revalidate"),
         ] {
             let message = policy.check().unwrap_err().to_string();

@@ -51,6 +51,8 @@ reasons! {
     Upgrade = "upgrade",
     /// The policy's `bypass_when` said so.
     Policy = "policy",
+    /// The request has a body, and no page answers that.
+    RequestBody = "request-body",
     /// A request's own `Cache-Control` asked for it, on a gateway route that obeys them.
     Directive = "directive",
     /// The request target is no path.

@@ -26,7 +26,9 @@ impl Policy {
             ("policy.stale_while_revalidate", self.while_revalidate),
             ("policy.stale_if_error", self.if_error),
         ];
-        for (field, window) in [("policy.s_maxage", Some(self.s_maxage))].into_iter().chain(windows) {
+        // A gateway route has none of its own.
+        let fresh = self.origin.is_none().then_some(self.s_maxage);
+        for (field, window) in [("policy.s_maxage", fresh)].into_iter().chain(windows) {
             window.map_or(Ok(()), |window| check_seconds(field, window))?;
         }
         if self.browser_max_age > Lifetime::LONGEST {

@@ -15,10 +15,10 @@ use super::reason::Reason;
 pub const SURROGATE_CONTROL: HeaderName = HeaderName::from_static("surrogate-control");
 
 /// Whether a field tells one kind of cache what `Cache-Control` tells all (RFC 9213 §2.1): `CDN-Cache-Control`,
-/// `Surrogate-Control`, and `Cloudflare-CDN-Cache-Control` and its kin.
+/// `Surrogate-Control`, and `Cloudflare-CDN-Cache-Control`, `Akamai-Cache-Control` and their kin.
 #[must_use]
 pub fn is_targeted(name: &HeaderName) -> bool {
-    name.as_str().ends_with("cdn-cache-control") || *name == SURROGATE_CONTROL
+    name.as_str().ends_with("-cache-control") || *name == SURROGATE_CONTROL
 }
 
 /// Judges the head of an answer on a policy route.

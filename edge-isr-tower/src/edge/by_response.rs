@@ -31,11 +31,16 @@ impl Target {
 pub(crate) async fn after_unsafe<B>(
     isr: &Isr,
     target: Target,
-    mode: Mode,
+    mode_of: impl Fn(&str) -> Mode,
     response: &mut Response<B>,
 ) -> u64 {
     let status = response.status();
-    let headers = response.headers_mut();
+    if response.extensions().get::<Invalidated>().is_some() {
+        // By a layer further in, which knew more about it.
+        keep_latest(isr, response.headers_mut(), None);
+        return 0;
+    }
+    let mut headers = response.headers_mut();
     let (mut latest, mut made) = (None, 0);
     if let Some(host) = target.host.filter(|_| status.is_success() || status.is_redirection()) {
         let mut urls = vec![target.url.clone()];
@@ -43,16 +48,36 @@ pub(crate) async fn after_unsafe<B>(
             let reference = headers.get(name).and_then(|value| value.to_str().ok());
             urls.extend(reference.map(|reference| resolve(&target.url, reference)));
         }
-        let targets: Vec<&str> = urls.iter().map(String::as_str).collect();
-        let receipt = isr.invalidate_urls(&host, &targets, mode).await.ok().flatten();
-        // Nobody is owed more than what everyone gets after a hard invalidation.
-        latest = receipt.filter(|_| mode == Mode::Soft).map(|receipt| receipt.cookie());
+        let is_hard = |url: &&str| mode_of(path_of(url)) == Mode::Hard;
+        let (hard, soft): (Vec<&str>, Vec<&str>) = urls.iter().map(String::as_str).partition(is_hard);
+        if !hard.is_empty() {
+            // Nobody is owed more than what everyone gets after it, so there is no receipt.
+            let _ = isr.invalidate_urls(&host, &hard, Mode::Hard).await;
+            made += 1;
+        }
+        if !soft.is_empty() {
+            let receipt = isr.invalidate_urls(&host, &soft, Mode::Soft).await.ok().flatten();
+            latest = receipt.map(|receipt| receipt.cookie());
+            made += 1;
+        }
         let groups = groups::invalidated_by(headers);
         isr.invalidate_groups(&host, &groups).await;
-        made = 1 + u64::from(!groups.is_empty());
+        made += u64::from(!groups.is_empty());
+        response.extensions_mut().insert(Invalidated);
+        headers = response.headers_mut();
     }
     keep_latest(isr, headers, latest);
     made
+}
+
+/// What an answer to an unsafe request changes was invalidated.
+#[derive(Debug, Clone, Copy)]
+struct Invalidated;
+
+/// The path of a URL, absolute or not.
+fn path_of(url: &str) -> &str {
+    let path = url.split_once("://").map_or(url, |(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
+    path.split(['?', '#']).next().unwrap_or(path)
 }
 
 /// Of several receipts a browser keeps the last one set; it gets the one of the highest sequence only.

@@ -98,7 +98,7 @@ where
         let future = self.inner.call(Request::from_parts(parts, body));
         let future = async move {
             let mut response = future.await?;
-            after_unsafe(&isr, target, Mode::Soft, &mut response).await;
+            after_unsafe(&isr, target, |_| Mode::Soft, &mut response).await;
             take_back(response.headers_mut(), isr.name());
             Ok(response)
         };

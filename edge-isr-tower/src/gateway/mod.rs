@@ -12,11 +12,13 @@ use edge_isr_core::model::origin::{Obeys, RequestDirectives};
 use edge_isr_core::model::page::Page;
 use edge_isr_core::{Cookies, Isr, Reason};
 use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, COOKIE, HeaderMap, HeaderName, IF_MATCH,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, PRAGMA, RANGE,
+    ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, COOKIE, EXPECT, HeaderMap, HeaderName,
+    IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, PRAGMA, RANGE,
+    TRANSFER_ENCODING,
 };
-use http::{Extensions, request};
+use http::request;
 
+use crate::edge;
 use crate::routes::Route;
 
 mod post;
@@ -27,7 +29,6 @@ pub(crate) use post::Posted;
 #[derive(Debug)]
 pub(crate) struct HandedOn {
     pub(crate) headers: HeaderMap,
-    pub(crate) extensions: Extensions,
     pub(crate) has_authorization: bool,
     pub(crate) has_cookie: bool,
     /// A stale page that the origin is asked about.
@@ -38,18 +39,23 @@ pub(crate) struct HandedOn {
 const NARROWING: [HeaderName; 6] =
     [IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_MATCH, IF_UNMODIFIED_SINCE, IF_RANGE, RANGE];
 
+/// What tells of a body: a render has none.
+const OF_A_BODY: [HeaderName; 3] = [CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT];
+
 impl HandedOn {
     /// The visitor's request as the origin sees it: for a whole page.
     pub(crate) fn of(isr: &Isr, route: &Route, parts: &request::Parts) -> Self {
         let mut headers = parts.headers.clone();
-        NARROWING.iter().for_each(|name| drop(headers.remove(name)));
+        // Whoever stands in front of this layer: none of these is in a key.
+        edge::strip(&mut headers, false);
+        NARROWING.iter().chain(&OF_A_BODY).for_each(|name| drop(headers.remove(name)));
         keep_untold(route, &mut headers);
         if isr.compresses() {
             headers.remove(ACCEPT_ENCODING);
         }
         let has_authorization = headers.contains_key(AUTHORIZATION);
         let has_cookie = headers.contains_key(COOKIE);
-        Self { headers, extensions: parts.extensions.clone(), has_authorization, has_cookie, prior: None }
+        Self { headers, has_authorization, has_cookie, prior: None }
     }
 
     /// For what the visitor asked for, and no more.
@@ -103,6 +109,10 @@ pub(crate) fn next(
     if wishes.no_store {
         return Next::HandOn(Forward::Bypass, Reason::NoStore);
     }
+    if has_body(&parts.headers) {
+        // What it means is between the client and the origin (RFC 9110 §9.3.1).
+        return Next::HandOn(Forward::Bypass, Reason::RequestBody);
+    }
     let credentials = credentials(route, &parts.headers);
     let found = as_wished(isr, found, &wishes);
     if let Some(reason) = credentials {
@@ -126,12 +136,18 @@ pub(crate) fn next(
         LookUp::Stale(hit) => Next::Answer(hit, true),
         LookUp::Miss(_) if wishes.only_if_cached => Next::OnlyIfCached,
         // Neither is what a page is made of, and a whole page may be far more than was asked for.
-        LookUp::Miss(missed) if missed.prior.is_none() && !is_plain(parts) => {
+        LookUp::Miss(missed) if missed.prior.is_none() && missed.spare.is_none() && !is_plain(parts) => {
             let reason = if parts.method == http::Method::HEAD { Reason::Method } else { Reason::Partial };
             Next::HandOn(missed.forward, reason)
         }
         LookUp::Miss(missed) => Next::Render(own(), missed, None),
     }
+}
+
+/// Whether a request has a body.
+pub(crate) fn has_body(headers: &HeaderMap) -> bool {
+    let is_empty = headers.get(CONTENT_LENGTH).is_none_or(|len| len == "0");
+    !is_empty || headers.contains_key(TRANSFER_ENCODING)
 }
 
 /// Whether the answer to a request may become a page: a `GET` for all of it.
@@ -178,14 +194,19 @@ fn as_wished(isr: &Isr, found: LookUp, wishes: &Wishes) -> LookUp {
     };
     let (age, fresh) = (hit.age(), hit.page().lifetime().fresh);
     let left = fresh.saturating_sub(age);
+    let stale_for = age.saturating_sub(fresh);
     let is_too_old =
         wishes.max_age.is_some_and(|most| age > most) || wishes.min_fresh.is_some_and(|least| left < least);
-    let may_be_stale = wishes.max_stale.is_some_and(|most| age.saturating_sub(fresh) <= most);
-    let is_refused = wishes.no_cache || is_too_old || (left == Duration::ZERO && !may_be_stale);
-    if !is_refused {
+    let is_too_stale = left == Duration::ZERO
+        && match wishes.max_stale {
+            Some(most) => stale_for > most,
+            // Who names an age takes nothing stale (§5.2.1.1).
+            None => wishes.max_age.or(wishes.min_fresh).is_some(),
+        };
+    if !wishes.no_cache && !is_too_old && !is_too_stale {
         return if hit.is_stale() { LookUp::Stale(hit) } else { LookUp::Fresh(hit) };
     }
-    let prior = Some(Arc::clone(hit.page()));
+    let prior = if hit.is_stale() { hit.prior() } else { Some(Arc::clone(hit.page())) };
     LookUp::Miss(Miss { forward: Forward::Request, reason: Reason::Directive, spare: None, prior })
 }
 

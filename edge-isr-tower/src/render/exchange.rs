@@ -34,7 +34,9 @@ where
     if order.handed_on.is_none() {
         return Some(take(isr, inner.oneshot(request).await, order, None).await);
     }
-    let prior = order.prior().map(|page| (page, page.stored_headers()));
+    // The snapshot is taken: what is invalidated from now on makes the new page stale.
+    let prior =
+        order.prior().filter(|page| isr.may_ask_about(page)).map(|page| (page, page.stored_headers()));
     let Some((page, stored)) = prior.filter(|(_, stored)| validation::is_possible(stored)) else {
         return Some(send(isr, inner, order, request).await);
     };
@@ -43,7 +45,7 @@ where
     let exchange = Pending::of(isr, asking.headers(), order);
     match inner.clone().oneshot(asking).await {
         Ok(answer) if answer.status() == StatusCode::NOT_MODIFIED => {
-            if validation::is_about(&stored, answer.headers()) {
+            if validation::is_about(&stored, answer.headers()) && isr.may_ask_about(page) {
                 let rendered = unchanged(page, stored, &answer, exchange.answered(isr), order);
                 return Some(Ok(Begun::Rendered(Box::new(rendered))));
             }
@@ -94,9 +96,8 @@ fn unchanged<A, B>(
 ) -> Rendered<B> {
     let mut parts = Response::new(()).into_parts().0;
     parts.status = page.status();
-    let names_tags = order.route.rules.origin.iter().flat_map(|obeys| &obeys.tag_headers);
-    let is_silent = !names_tags.into_iter().any(|name| answer.headers().contains_key(name));
-    let tags = if is_silent { page.tag_set() } else { TagSet::default() };
+    // Those that the 304 does not name stay (RFC 9111 §3.2), and too many do no harm.
+    let tags = page.tag_set();
     parts.headers = validation::merged(stored, answer.headers());
     let exchange = Some(Exchange { tags, ..exchange });
     Rendered::Complete {

@@ -7,7 +7,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use edge_isr_core::isr::admit::{Admitted, Sealed};
+use edge_isr_core::isr::admit::{self, Admitted, Sealed};
 use edge_isr_core::isr::flight::{Outcome, Permit};
 use edge_isr_core::model::page::Page;
 use edge_isr_core::{Isr, Reason, WhenFull};
@@ -199,17 +199,18 @@ async fn keep<B, E>(
 ) -> Led<B, E> {
     match isr.admit(&permit, &route.rules, parts, body, sealed, |page| context.sealed_as(page)) {
         Admitted::Page(page, kept) => {
-            let key = permit.key().clone();
             permit.finish(Outcome::Page(Arc::clone(&page)));
-            if kept.is_none() {
+            if kept.is_none()
+                && let Some(key) = page.key()
+            {
                 isr.pass_on(&key, &page).await;
             }
             Led::Page(page, kept)
         }
         Admitted::Vetoed(reason, parts, body) => {
-            let key = permit.key().clone();
+            let (key, displaces) = (permit.key().clone(), admit::displaces(&permit, parts.status, reason));
             permit.finish(Outcome::Unshareable(reason));
-            if !parts.status.is_server_error() {
+            if displaces {
                 isr.forget(&key).await;
             }
             let body = IsrBody::overflow(body, Rest::Nothing);
@@ -221,9 +222,9 @@ async fn keep<B, E>(
 /// Keeps what is one visitor's own from everybody else.
 async fn veto<B, E>(isr: &Isr, permit: Permit, response: Response<IsrBody<B>>, reason: Reason) -> Led<B, E> {
     isr.refuse(&permit, response.status(), reason);
-    let key = permit.key().clone();
+    let (key, displaces) = (permit.key().clone(), admit::displaces(&permit, response.status(), reason));
     permit.finish(Outcome::Unshareable(reason));
-    if !response.status().is_server_error() {
+    if displaces {
         isr.forget(&key).await;
     }
     Led::Own(response, reason)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use edge_isr_core::model::key::CacheKey;
 use edge_isr_core::model::page::Page;
-use edge_isr_core::{Isr, Reason, TagSet};
+use edge_isr_core::{Cookies, Isr, Reason, TagSet};
 use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{Extensions, Request, Uri, request};
@@ -93,6 +93,12 @@ impl Order {
         Some(Reason::TagParamMissing)
     }
 
+    /// Whether it is asked with one visitor's credentials.
+    pub(crate) fn has_credentials(&self) -> bool {
+        let cookies_count = self.route.rules.cookies == Cookies::Explicit;
+        self.handed_on.as_ref().is_some_and(|own| own.has_authorization || own.has_cookie && cookies_count)
+    }
+
     /// The stale page that the origin is asked about.
     pub(super) fn prior(&self) -> Option<&Arc<Page>> {
         self.handed_on.as_ref()?.prior.as_ref()
@@ -109,11 +115,8 @@ impl Order {
         *request.uri_mut() = Uri::from(PathAndQuery::try_from(target).ok()?);
         if let Some(handed_on) = &self.handed_on {
             let host = std::mem::replace(request.headers_mut(), handed_on.headers.clone()).remove(HOST);
-            // HTTP/2 has it in the URI.
-            if let (Some(host), false) = (host, request.headers().contains_key(HOST)) {
-                request.headers_mut().insert(HOST, host);
-            }
-            request.extensions_mut().extend(handed_on.extensions.clone());
+            // The one in the key: another spelling, or another host beside the URI's, could make everyone's page.
+            host.and_then(|host| request.headers_mut().insert(HOST, host));
         }
         let extensions = request.extensions_mut();
         extensions.extend(self.extensions.clone());

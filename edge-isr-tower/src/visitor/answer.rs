@@ -5,7 +5,7 @@ use edge_isr_core::isr::fill::HandOut;
 use edge_isr_core::model::cache_status::{CACHE_STATUS, CacheStatus};
 use edge_isr_core::model::conditional::{Selection, select};
 use edge_isr_core::model::key::Audience;
-use edge_isr_core::model::page::{Page, keep_private};
+use edge_isr_core::model::page::{Page, keep_private, zero_freshness};
 use edge_isr_core::{BoxError, Reason};
 use http::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
 use http::{Method, Response, StatusCode};
@@ -30,8 +30,7 @@ impl<S, F> Visitor<S, F> {
         let status = CacheStatus { stored, detail, ..self.status_of(&given.page, collapsed) };
         let selection = self.select(&given.page);
         // What is not stored can't be listed, so nobody could tell a cache downstream to forget it.
-        let unlisted =
-            matches!(unstored, Some(Reason::StoreRefused | Reason::VariantLimit | Reason::Overtaken));
+        let unlisted = unstored.is_some_and(is_unlisted);
         let zero = given.overtaken || unlisted;
         isr.answer_as(&given.page, &selection, given.now, status, zero).map(IsrBody::stored)
     }
@@ -75,7 +74,8 @@ impl<S, F> Visitor<S, F> {
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
     {
-        let spare = response.status().is_server_error().then(|| self.spare(reason)).flatten();
+        let has_failed = response.status().is_server_error() || reason == Reason::Truncated;
+        let spare = has_failed.then(|| self.spare(reason)).flatten();
         spare.unwrap_or_else(|| self.own(response, reason))
     }
 
@@ -91,8 +91,12 @@ impl<S, F> Visitor<S, F> {
             detail: Some(reason),
             ..CacheStatus::default()
         };
-        if self.is_at_the_gateway() {
-            // What the origin says of its own answer stands.
+        if let Some(obeys) = &self.asked.route.rules.origin {
+            // What the origin says of its own answer stands, unless a cache in front would have to be told later.
+            obeys.withhold_tags(response.headers_mut());
+            if is_unlisted(reason) && self.shared.isr.tells_caches() {
+                zero_freshness(response.headers_mut());
+            }
         } else if self.asked.key.scope().audience == Audience::Draft {
             keep_private(response.headers_mut());
         } else if reason != Reason::Status {
@@ -129,6 +133,23 @@ impl<S, F> Visitor<S, F> {
         }
         Landed::Answer(response)
     }
+}
+
+/// Whether a page is not stored for a reason of ours: nobody could tell a cache in front to forget it.
+pub(crate) const fn is_unlisted(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::BadHeader
+            | Reason::BadTag
+            | Reason::HeadTooLarge
+            | Reason::HostLimit
+            | Reason::KeyTooLong
+            | Reason::Overtaken
+            | Reason::StoreRefused
+            | Reason::TooLarge
+            | Reason::TooManyTags
+            | Reason::VariantLimit
+    )
 }
 
 pub(crate) fn made<B>(code: StatusCode) -> Response<IsrBody<B>> {

@@ -5,6 +5,7 @@ mod basics;
 mod changes;
 mod credentials;
 mod fields;
+mod hostile;
 mod lifetimes;
 mod stale;
 mod statuses;

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::HeaderName;
+use http::header::{HeaderMap, HeaderName};
 
 use super::head::{CACHE_TAG, SURROGATE_KEY};
 use super::lifetime::Lifetime;
@@ -52,6 +52,15 @@ pub struct Obeys {
     pub tag_headers: Box<[HeaderName]>,
     /// Whether clients see those headers.
     pub pass_tag_headers: bool,
+}
+
+impl Obeys {
+    /// Takes off what clients are not to see: where tags were read from.
+    pub fn withhold_tags(&self, headers: &mut HeaderMap) {
+        if !self.pass_tag_headers {
+            self.tag_headers.iter().for_each(|name| drop(headers.remove(name)));
+        }
+    }
 }
 
 impl Default for Obeys {
