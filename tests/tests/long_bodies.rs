@@ -110,7 +110,7 @@ async fn d15_ranges_heads_and_conditions_of_a_long_body_are_as_of_a_short_one() 
 }
 
 #[tokio::test]
-async fn p18_a_visitor_who_stops_reading_takes_nothing_from_the_next() {
+async fn p12_a_visitor_who_stops_reading_takes_nothing_from_the_next() {
     let story = story(Position::Around);
     story.get("/pages/1").await;
     let response = story.site.clone().oneshot(request(Method::GET, "/pages/1")).await.unwrap();
