@@ -17,6 +17,7 @@ impl Ladder {
         Self((0..RUNGS).map(|_| OnceLock::new()).collect())
     }
 
+    #[inline]
     pub(crate) fn value(&self, number: u64, write: impl Fn(u64) -> HeaderValue) -> HeaderValue {
         match usize::try_from(number).ok().and_then(|rung| self.0.get(rung)) {
             Some(rung) => rung.get_or_init(|| leak(&write(number))).clone(),
@@ -33,6 +34,7 @@ fn leak(value: &HeaderValue) -> HeaderValue {
 }
 
 /// The `Age` of so many seconds.
+#[inline]
 pub(crate) fn age(seconds: u64) -> HeaderValue {
     static AGES: LazyLock<Ladder> = LazyLock::new(Ladder::new);
     // RFC 9111 §1.2.2: saturate instead of overflowing the receiver.

@@ -98,9 +98,22 @@ impl<S, F> Shared<S, F> {
     where
         F: RouteFacts,
     {
+        self.route_at(parts, F::uri(parts))
+    }
+
+    /// The same, with the URI that the facts give.
+    #[inline]
+    fn route_at<'a>(
+        &'a self,
+        parts: &'a request::Parts,
+        uri: &'a Uri,
+    ) -> Result<(&'a str, &'a Arc<Route>), Reason>
+    where
+        F: RouteFacts,
+    {
         match &*self.plan {
             Plan::Inside(route) => F::pattern(parts).map(|pattern| (pattern, route)).ok_or(Reason::NoRoute),
-            Plan::Around(table) => table.find(F::uri(parts).path()).ok_or(Reason::NoRoute),
+            Plan::Around(table) => table.find(uri.path()).ok_or(Reason::NoRoute),
         }
     }
 }
@@ -204,11 +217,12 @@ impl<S, F> IsrService<S, F> {
         if !parts.extensions.is_empty() && is_special(&parts.extensions) {
             return self.special(parts, body);
         }
-        let (pattern, route) = match shared.route(&parts) {
+        let uri = F::uri(&parts);
+        let (pattern, route) = match shared.route_at(&parts, uri) {
             Ok(found) => found,
             Err(reason) => return self.unrouted(told(parts, tell), body, reason),
         };
-        let reading = match Reading::of(&shared.isr, &route.rules, pattern, F::uri(&parts), &parts) {
+        let reading = match Reading::of(&shared.isr, &route.rules, pattern, uri, &parts) {
             Ok(reading) => reading,
             Err(reason) => return self.bypass(told(parts, tell), body, Forward::Bypass, reason),
         };

@@ -28,6 +28,7 @@ impl Hits {
         hits
     }
 
+    #[inline]
     pub(crate) fn value(&self, ttl: i64) -> HeaderValue {
         let write = |ttl| CacheStatus { ttl: Some(ttl), ..CacheStatus::default() }.to_value(self.name);
         match u64::try_from(ttl) {

@@ -99,6 +99,7 @@ impl KeyRef<'_> {
 
     /// Whether this is the key written down as `scope` and `tail`.
     #[must_use]
+    #[inline]
     pub fn matches(&self, scope: &Scope, tail: &[u8]) -> bool {
         *scope.authority == *self.authority
             && *scope.route == *self.route

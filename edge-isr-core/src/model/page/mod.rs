@@ -82,6 +82,7 @@ struct Extra {
 impl Page {
     /// Whether this is the page of that key, part by part.
     #[must_use]
+    #[inline]
     pub fn is_of(&self, key: &KeyRef<'_>) -> bool {
         key.matches(&self.scope, &self.buffer[..self.tail_end as usize])
     }
