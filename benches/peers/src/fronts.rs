@@ -4,7 +4,6 @@ use edge_isr_bench::outcome::Outcome;
 use edge_isr_bench::report::Unit;
 
 use crate::Settings;
-use crate::client;
 use crate::origin::Origin;
 use crate::process::Server;
 use crate::proxies::{self, Proxy};
@@ -38,7 +37,7 @@ pub fn measure(report: &mut Report, settings: &Settings) -> Outcome {
             ("Varnish", &varnish.server, &page),
             ("bare axum", &axum, AXUM),
         ] {
-            store(&gateway, other, &page, path)?;
+            store(&gateway, other, (&page, path), kib)?;
             let pairs =
                 Pairs::run(pace.gateway_pairs, pace.seconds, (&gateway.server, other), (&page, path))?;
             rows.push(line(name, &pairs));
@@ -61,10 +60,10 @@ pub fn measure(report: &mut Report, settings: &Settings) -> Outcome {
 }
 
 /// What is not stored after this is not cached at all.
-fn store(gateway: &Proxy, other: &Server, page: &str, path: &str) -> Outcome {
+fn store(gateway: &Proxy, other: &Server, (page, path): (&str, &str), kib: usize) -> Outcome {
     for (at, path) in [(gateway.server.at, page), (other.at, path)] {
         for _ in 0..3 {
-            client::get(at, path)?;
+            wire::check_page(at, path, kib)?;
         }
     }
     Ok(())

@@ -25,8 +25,15 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a program on the servers' processor and waits until it listens.
-    pub fn start(program: &Path, args: &[&str], variables: &[(&str, &str)], at: SocketAddr) -> Outcome<Self> {
+    /// Starts a program on the servers' processor and waits until it listens. What it complains of is kept from a
+    /// report unless it is one of ours.
+    pub fn start(
+        program: &Path,
+        args: &[&str],
+        variables: &[(&str, &str)],
+        at: SocketAddr,
+        complaints: Stdio,
+    ) -> Outcome<Self> {
         let child = Command::new("taskset")
             .args(["-c", SERVER_CORE])
             .arg(program)
@@ -34,19 +41,26 @@ impl Server {
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
+            .stderr(complaints)
             .spawn()?;
         let mut server = Self { child, at };
+        server.wait_for(at).map_err(|error| format!("{}: {error}", program.display()))?;
+        Ok(server)
+    }
+
+    /// Waits until it listens at this address, too.
+    pub fn wait_for(&mut self, at: SocketAddr) -> Outcome {
         let start = clock::now();
         while TcpStream::connect(at).is_err() {
-            if let Some(status) = server.child.try_wait()? {
-                return Err(format!("{} ended with {status}", program.display()).into());
+            if let Some(status) = self.child.try_wait()? {
+                return Err(format!("it ended with {status}").into());
             }
             if start.elapsed() > PATIENCE {
-                return Err(format!("{} does not listen at {at}", program.display()).into());
+                return Err(format!("it does not listen at {at}").into());
             }
             std::thread::sleep(GLANCE);
         }
-        Ok(server)
+        Ok(())
     }
 
     /// The processor time that it and what it started have used.

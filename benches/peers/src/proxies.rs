@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use edge_isr_bench::outcome::Outcome;
 
@@ -41,7 +41,8 @@ pub fn gateway(program: &Path, origin: SocketAddr, limits: Limits) -> Outcome<Pr
     );
     let config = folder.write("gateway.toml", &config)?;
     let variables = [("EDGE_ISR_ADMIN_TOKEN", TOKEN)];
-    let server = Server::start(program, &["--config", &config], &variables, at)?;
+    let mut server = Server::start(program, &["--config", &config], &variables, at, Stdio::inherit())?;
+    server.wait_for(admin)?;
     Ok(Proxy { server, admin, _folder: folder })
 }
 
@@ -67,7 +68,8 @@ pub fn nginx(origin: SocketAddr) -> Outcome<Proxy> {
          }} }} }}\n"
     );
     let config = folder.write("nginx.conf", &config)?;
-    let server = Server::start(&program("nginx"), &["-p", &path.to_string(), "-c", &config], &[], at)?;
+    let server =
+        Server::start(&program("nginx"), &["-p", &path.to_string(), "-c", &config], &[], at, Stdio::null())?;
     Ok(Proxy { server, admin: at, _folder: folder })
 }
 
@@ -82,7 +84,7 @@ pub fn varnish(origin: SocketAddr) -> Outcome<Proxy> {
     // Without the jail, which needs users that may not be there.
     let arguments =
         ["-F", "-j", "none", "-a", &listen, "-f", &vcl, "-n", &work, "-s", "malloc,256m", "-T", "none"];
-    let server = Server::start(&program("varnishd"), &arguments, &[], at)?;
+    let server = Server::start(&program("varnishd"), &arguments, &[], at, Stdio::null())?;
     Ok(Proxy { server, admin: at, _folder: folder })
 }
 

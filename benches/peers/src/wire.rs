@@ -1,9 +1,13 @@
 //! Hits over the wire: each Rust stack as a server of its own, right beside bare axum.
 
+use std::net::SocketAddr;
+use std::process::Stdio;
+
 use edge_isr_bench::outcome::Outcome;
 use edge_isr_bench::report::Unit;
 
 use crate::Settings;
+use crate::client;
 use crate::process::{LOAD_CORE, SERVER_CORE, Server, free_port};
 use crate::report::{Report, median};
 use crate::stack::{ALL, Facts, Stack};
@@ -42,9 +46,15 @@ pub fn start(stack: Stack, kib: usize) -> Outcome<Server> {
     let name = ALL.iter().find(|facts| facts.stack == stack).map_or("", |facts| facts.name);
     let at = free_port()?;
     let arguments = ["serve", name, &kib.to_string(), &at.to_string()];
-    let server = Server::start(&std::env::current_exe()?, &arguments, &[], at)?;
-    crate::client::get(at, PATH)?;
+    let server = Server::start(&std::env::current_exe()?, &arguments, &[], at, Stdio::inherit())?;
+    check_page(at, PATH, kib)?;
     Ok(server)
+}
+
+/// Asks for a page that has to be of this size.
+pub fn check_page(at: SocketAddr, path: &str, kib: usize) -> Outcome {
+    let len = client::get(at, path)?.len();
+    if len == kib * 1024 { Ok(()) } else { Err(format!("{at}{path} has {len} bytes").into()) }
 }
 
 fn line(facts: &Facts, pairs: &Pairs) -> Vec<String> {
