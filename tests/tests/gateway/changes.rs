@@ -152,3 +152,25 @@ async fn h21_a_post_that_answers_for_its_own_url_is_stored_for_a_get() {
         assert_eq!(call(&gateway.site, "POST", "/a").await.text(), "got", "a POST always reaches the origin");
     }
 }
+
+#[tokio::test]
+async fn h08_every_variant_of_the_url_is_invalidated() {
+    let gateway = Gateway::new();
+    gateway.says("/a", Said::ok(&[FRESH, ("vary", "x-a")]));
+    let visitors = [&[][..], &[("x-a", "1")], &[("x-a", "2")]];
+    for target in ["/a", "/a?x=1"] {
+        for headers in visitors {
+            gateway.get_with(target, headers).await;
+            assert!(gateway.get_with(target, headers).await.is_fresh_hit());
+        }
+        call(&gateway.site, "DELETE", target).await;
+        for headers in visitors {
+            assert!(!gateway.get_with(target, headers).await.is_hit(), "{target} {headers:?}");
+        }
+    }
+    // A URL without a query stands for all of its queries, and one with a query for itself.
+    call(&gateway.site, "DELETE", "/a?x=1").await;
+    assert!(gateway.get("/a").await.is_fresh_hit());
+    call(&gateway.site, "DELETE", "/a").await;
+    assert!(!gateway.get("/a?x=1").await.is_hit());
+}

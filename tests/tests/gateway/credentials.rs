@@ -109,3 +109,34 @@ async fn h22_cookies_that_do_not_count_are_kept_from_the_origin() {
     }
     assert_eq!(gateway.seen()[1].headers["cookie"], "a=b; session=1");
 }
+
+#[tokio::test]
+async fn h11_h22_what_somebodys_credentials_led_to_leaves_everyones_page_alone() {
+    for known in [("authorization", "x"), ("cookie", "a=b")] {
+        for (status, theirs) in [
+            (200, &[("cache-control", "private, max-age=60")][..]),
+            (200, &[("cache-control", "no-store")]),
+            (200, &[("cache-control", "max-age=60"), ("set-cookie", "a=c")]),
+            (200, &[("cache-control", "public, max-age=60"), ("set-cookie", "a=c")]),
+            (200, &[("cache-control", "public, max-age=60"), ("vary", "*")]),
+            (403, &[]),
+            (500, &[]),
+        ] {
+            let gateway = Gateway::new();
+            gateway.says("/a", Said::ok(&[("cache-control", "max-age=60")]).body("everyone's"));
+            gateway.get("/a").await;
+            gateway.says("/a", Said::with(status, theirs).body("theirs"));
+            for _ in 0..3 {
+                assert_eq!(gateway.get_with("/a", &[known]).await.text(), "theirs");
+            }
+            let answer = gateway.get("/a").await;
+            assert!(answer.is_fresh_hit(), "{known:?} {theirs:?}: {}", answer.cache_status());
+            assert_eq!(answer.text(), "everyone's");
+            // Nor is the next one's page passed because of theirs.
+            gateway.clock.advance(super::S * 61);
+            gateway.get_with("/a", &[known]).await;
+            gateway.says("/a", Said::ok(&[("cache-control", "max-age=60")]));
+            assert_ne!(gateway.get("/a").await.detail(), "pass", "{known:?} {theirs:?}");
+        }
+    }
+}
