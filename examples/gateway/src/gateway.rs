@@ -29,8 +29,15 @@ type App = IsrService<Proxy<Upload>, NoFacts>;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The address is taken, or not of this machine.
-    #[error("cannot listen on {0}: {told}", told = crate::config::told(.1))]
-    Listen(SocketAddr, #[source] io::Error),
+    #[error("cannot listen on {address} ({key}): {told}", told = crate::config::told(.source))]
+    Listen {
+        /// The key that says so.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The origin's URL leads nowhere.
     #[error("`origin` is `{0}`: write `http://` and a host")]
     Origin(http::Uri),
@@ -68,9 +75,12 @@ impl Gateway {
         let layer = config.layer(&isr).build()?;
         let app = tower_layer::Layer::layer(&layer, proxy);
         let settings = front::Settings::of(config);
-        let listener = listen(config.listen).await?;
+        let listener = listen("listen", config.listen).await?;
         let admin = match &config.admin {
-            Some(admin) => Some((listen(admin.listen).await?, Admin::new(&isr, admin.token.clone()))),
+            Some(admin) => {
+                let listener = listen("admin.listen", admin.listen).await?;
+                Some((listener, Admin::new(&isr, admin.token.clone())))
+            }
             None => None,
         };
         Ok(Self { listener, isr, app, settings, admin })
@@ -133,8 +143,8 @@ impl Gateway {
 }
 
 /// Takes an address.
-async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|error| StartError::Listen(address, error))
+async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { key, address, source })
 }
 
 fn isr(config: &Config) -> Result<Isr, ConfigError> {

@@ -67,10 +67,13 @@ fn a_port_in_use_ends_with_one_line_and_2() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let origin = ("EDGE_ISR_ORIGIN", "http://127.0.0.1:1");
-    let told = format!("gateway: cannot listen on {address}: address already in use");
-    assert_eq!(refusal(&["--listen", &address], &[origin]), told);
+    let told = |key: &str| format!("gateway: cannot listen on {address} ({key}): address already in use");
+    assert_eq!(refusal(&["--listen", &address], &[origin]), told("listen"));
     let token = ("EDGE_ISR_ADMIN_TOKEN", "t");
-    assert_eq!(refusal(&["--listen", "127.0.0.1:0", "--admin", &address], &[origin, token]), told);
+    assert_eq!(
+        refusal(&["--listen", "127.0.0.1:0", "--admin", &address], &[origin, token]),
+        told("admin.listen")
+    );
 }
 
 /// A gateway that runs, ended with the test whatever happens.

@@ -137,6 +137,14 @@ fn flags_beat_variables_which_beat_the_file() {
 }
 
 #[test]
+fn an_address_may_be_a_name_of_this_machine() {
+    for (text, address) in [("localhost:8080", "127.0.0.1:8080"), ("[::1]:80", "[::1]:80")] {
+        let config = config(&["--origin", "http://a", "--listen", text], &[]);
+        assert_eq!(config.listen, address.parse().unwrap());
+    }
+}
+
+#[test]
 fn every_key_has_a_variable() {
     let values = |name: &str| match name {
         "listen" | "admin.listen" => "127.0.0.1:1",

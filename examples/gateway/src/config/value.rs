@@ -178,8 +178,9 @@ impl<'a> Given<'a> {
         if host.is_empty() || port.parse::<u16>().is_err() {
             return Err(wrong());
         }
-        let mut found = text.to_socket_addrs().map_err(|_| wrong())?;
-        found.next().ok_or_else(wrong)
+        let found: Vec<SocketAddr> = text.to_socket_addrs().map_err(|_| wrong())?.collect();
+        // Every machine has the older kind, and `localhost` is that to most.
+        found.iter().find(|address| address.is_ipv4()).or(found.first()).copied().ok_or_else(wrong)
     }
 }
 
