@@ -12,6 +12,8 @@ pub use edge_isr_core::{
     Rate, Reason, Receipt, Result, Selector, Stage, Stats, Tag, TagError, TagHeader, TagSet, Urls, WhenFull,
     async_trait, tag,
 };
+#[cfg(feature = "compression")]
+pub use edge_isr_core::{Coding, Compression};
 pub use edge_isr_tower as tower;
 pub use edge_isr_tower::{Edge, IsrBody, IsrContext, PathTag, path_tag};
 pub use facts::AxumFacts;

@@ -34,11 +34,15 @@ pub use async_trait::async_trait;
 pub use connector::{Connector, Purge, PurgeLimits};
 pub use error::{BoxError, ConfigError, Error, Result};
 pub use graph::{Cursor, TagGraph};
+#[cfg(feature = "compression")]
+pub use isr::Compression;
 pub use isr::admit::TagHeader;
 pub use isr::{
     BuildId, Builder, Graph, Health, Isr, Limits, Note, Plan, PlannedCalls, Progress, PurgeState, Receipt,
     Selector, Stage, Stats, Urls, WhenFull,
 };
+#[cfg(feature = "compression")]
+pub use model::coding::Coding;
 pub use model::policy::{Cookies, Empty, Policy};
 pub use model::rate::Rate;
 pub use model::reason::Reason;

@@ -1,12 +1,12 @@
 //! The render in progress: what the handler may say about its page.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use edge_isr_core::isr::admit::Sealed;
+use edge_isr_core::isr::born::Born;
 use edge_isr_core::model::key::{Audience, CacheKey};
-use edge_isr_core::model::page::Page;
 use edge_isr_core::{Isr, Reason, Tag};
 
 tokio::task_local! {
@@ -34,7 +34,7 @@ enum State {
     Open(Sealed),
     /// What was said counts no more; with the page that came of it, once there is one.
     Closed {
-        page: Weak<Page>,
+        page: Option<Born>,
         late: bool,
     },
 }
@@ -122,8 +122,8 @@ impl IsrContext {
             State::Open(said) => f(said),
             State::Closed { page, late } => {
                 *late = true;
-                if let Some(page) = page.upgrade() {
-                    page.kill();
+                if let Some(page) = page {
+                    render.isr.kill(page);
                 }
                 render.isr.note(
                     Reason::LateTag,
@@ -147,21 +147,21 @@ impl IsrContext {
     pub(crate) fn seal(&self) -> Sealed {
         let Some(render) = &self.0 else { return Sealed::default() };
         let mut state = render.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match std::mem::replace(&mut *state, State::Closed { page: Weak::new(), late: false }) {
+        match std::mem::replace(&mut *state, State::Closed { page: None, late: false }) {
             State::Open(said) => said,
             State::Closed { .. } => Sealed::default(),
         }
     }
 
     /// Tells the context which page came of it, so that a late tag can kill it.
-    pub(crate) fn sealed_as(&self, born: Weak<Page>) {
+    pub(crate) fn sealed_as(&self, born: Born) {
         let Some(render) = &self.0 else { return };
         let mut state = render.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let State::Closed { page, late } = &mut *state {
-            if *late && let Some(born) = born.upgrade() {
-                born.kill();
+            if *late {
+                render.isr.kill(&born);
             }
-            *page = born;
+            *page = Some(born);
         }
     }
 }

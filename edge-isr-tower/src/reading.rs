@@ -3,16 +3,18 @@
 
 use std::borrow::Cow;
 
-use edge_isr_core::isr::RECEIPT_COOKIE;
 use edge_isr_core::model::authority::Scheme;
+use edge_isr_core::model::coding::Accepts;
 use edge_isr_core::model::key::{Audience, Dimension, KeyRef, dimension};
 use edge_isr_core::model::policy::{Query, Rules};
-use edge_isr_core::{Cookies, Isr, Reason};
-use http::header::{
-    AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
-    IF_NONE_MATCH, RANGE, TRANSFER_ENCODING, UPGRADE,
-};
+use edge_isr_core::{Isr, Reason};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Uri, request};
+
+mod scan;
+
+pub(crate) use self::scan::{Conditions, pairs, receipt};
+use self::scan::{Encodings, Scan};
 
 /// The values of the dimensions; most pages have none or one.
 #[derive(Debug)]
@@ -35,18 +37,8 @@ pub(crate) struct Reading<'a> {
     query: Option<Cow<'a, str>>,
     dimensions: Dimensions<'a>,
     conditions: Conditions<'a>,
+    encodings: Encodings<'a>,
     is_own: bool,
-}
-
-/// What of the page a request wants.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Conditions<'a> {
-    /// All of it, as most do.
-    None,
-    /// What is not this one: the first line of `If-None-Match`.
-    Known(&'a HeaderValue),
-    /// What other conditions and ranges say.
-    Other,
 }
 
 impl<'a> Reading<'a> {
@@ -63,7 +55,7 @@ impl<'a> Reading<'a> {
         if !path.starts_with('/') {
             return Err(Reason::BadUri);
         }
-        let Scan { host, conditions, is_own } = Scan::of(&parts.headers, rules)?;
+        let Scan { host, conditions, encodings, is_own } = Scan::of(&parts.headers, rules)?;
         if rules.bypass_when.as_ref().is_some_and(|bypass| bypass(parts)) {
             return Err(Reason::Policy);
         }
@@ -88,6 +80,7 @@ impl<'a> Reading<'a> {
             query: uri.query().and_then(|raw| canonical_query(raw, &rules.query)),
             dimensions: dimensions(rules, parts)?,
             conditions,
+            encodings,
             is_own,
         };
         if reading.key().len_bytes() > isr.limits().key_bytes {
@@ -100,6 +93,12 @@ impl<'a> Reading<'a> {
     #[inline]
     pub(crate) const fn conditions(&self) -> Conditions<'a> {
         self.conditions
+    }
+
+    /// The codings that it takes.
+    #[inline]
+    pub(crate) fn accepts(&self, headers: &HeaderMap) -> Accepts {
+        self.encodings.accepts(headers)
     }
 
     /// Whether it may be one visitor's own, on a gateway route, for credentials or a body.
@@ -126,76 +125,6 @@ impl<'a> Reading<'a> {
             },
         }
     }
-}
-
-/// What one pass over the headers finds.
-struct Scan<'a> {
-    host: Option<&'a HeaderValue>,
-    conditions: Conditions<'a>,
-    /// Credentials or a body, on gateway routes.
-    is_own: bool,
-}
-
-impl<'a> Scan<'a> {
-    /// An error is what makes the request bypass.
-    #[inline(always)]
-    fn of(headers: &'a HeaderMap, rules: &Rules) -> Result<Self, Reason> {
-        let mut scan = Self { host: None, conditions: Conditions::None, is_own: false };
-        for (name, value) in headers {
-            if name == HOST {
-                if scan.host.replace(value).is_some() {
-                    return Err(Reason::BadHost);
-                }
-            } else if name == AUTHORIZATION {
-                if rules.origin.is_none() {
-                    return Err(Reason::Authorization);
-                }
-                scan.is_own = true;
-            } else if name == UPGRADE {
-                return Err(Reason::Upgrade);
-            } else if name == COOKIE {
-                match &rules.cookies {
-                    Cookies::Ignore | Cookies::Rfc => {}
-                    Cookies::Explicit => scan.is_own = true,
-                    cookies if counts(value, cookies) => return Err(Reason::Cookie),
-                    Cookies::Bypass | Cookies::BypassOn(_) => {}
-                }
-            } else if rules.origin.is_some() && (name == CONTENT_LENGTH || name == TRANSFER_ENCODING) {
-                scan.is_own = true;
-            } else if name == IF_NONE_MATCH {
-                if !matches!(scan.conditions, Conditions::Known(_)) {
-                    scan.conditions = Conditions::Known(value);
-                }
-            } else if (name == IF_MODIFIED_SINCE || name == RANGE)
-                && matches!(scan.conditions, Conditions::None)
-            {
-                scan.conditions = Conditions::Other;
-            }
-        }
-        Ok(scan)
-    }
-}
-
-/// Whether a `Cookie` line has a cookie that counts. The receipt's own never does.
-fn counts(line: &HeaderValue, cookies: &Cookies) -> bool {
-    pairs(line.as_bytes()).any(|(name, _)| match cookies {
-        Cookies::Ignore | Cookies::Explicit | Cookies::Rfc => false,
-        Cookies::Bypass => name != RECEIPT_COOKIE.as_bytes(),
-        Cookies::BypassOn(names) => names.iter().any(|counted| counted.as_bytes() == name),
-    })
-}
-
-pub(crate) fn pairs(line: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    line.split(|&byte| byte == b';').map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty()).map(|pair| {
-        let at = pair.iter().position(|&byte| byte == b'=').unwrap_or(pair.len());
-        (&pair[..at], pair.get(at + 1..).unwrap_or_default())
-    })
-}
-
-/// The value of the receipt's cookie.
-pub(crate) fn receipt(headers: &HeaderMap) -> Option<&[u8]> {
-    let mut all = headers.get_all(COOKIE).iter().flat_map(|line| pairs(line.as_bytes()));
-    all.find(|(name, _)| *name == RECEIPT_COOKIE.as_bytes()).map(|(_, value)| value)
 }
 
 /// Scheme and authority: of the URI where it has them (HTTP/2), else of the `Host`.
@@ -283,7 +212,7 @@ fn dimensions<'a>(rules: &'a Rules, parts: &'a request::Parts) -> Result<Dimensi
 
 #[cfg(test)]
 mod tests {
-    use edge_isr_core::Policy;
+    use edge_isr_core::{Cookies, Policy};
     use http::Request;
 
     use super::*;

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use edge_isr_core::isr::look_up::{Hit, LookUp};
 use edge_isr_core::model::cache_status::{CACHE_STATUS, CacheStatus, Forward};
+use edge_isr_core::model::coding::Accepts;
 use edge_isr_core::model::conditional::Selection;
 use edge_isr_core::{BoxError, Isr, Mode, Reason};
 use http::header::{HeaderMap, HeaderValue};
@@ -177,6 +178,18 @@ fn told(mut parts: request::Parts, tell: impl FnOnce(&mut Extensions)) -> reques
     parts
 }
 
+/// Chooses the form of a page that its request takes, and what of it is to be sent.
+#[inline(always)]
+fn select(isr: &Isr, hit: &mut Hit, reading: &Reading<'_>, headers: &HeaderMap, is_head: bool) -> Selection {
+    isr.choose_form(hit, || reading.accepts(headers));
+    match reading.conditions() {
+        Conditions::None => Selection::unconditional(is_head),
+        // The one that the client was given last, as nearly all say.
+        Conditions::Known(tag) if hit.shown().is_known_as(tag.as_bytes()) => Selection::NotModified,
+        Conditions::Known(_) | Conditions::Other => hit.select(headers, is_head),
+    }
+}
+
 /// Whether a request is a worker's or part of a render of ours.
 fn is_special(extensions: &Extensions) -> bool {
     extensions.get::<Ticket>().is_some() || extensions.get::<IsrContext>().is_some_and(IsrContext::is_active)
@@ -237,23 +250,18 @@ impl<S, F> IsrService<S, F> {
             let next = gateway::next(&shared.isr, &route, obeys, &key, found, &parts);
             return self.at_the_gateway(told(parts, tell), body, &route, next);
         }
-        let select = |hit: &Hit| match reading.conditions() {
-            Conditions::None => Selection::unconditional(is_head),
-            // The one that the client was given last, as nearly all say.
-            Conditions::Known(tag) if hit.page().is_known_as(tag.as_bytes()) => Selection::NotModified,
-            Conditions::Known(_) | Conditions::Other => hit.select(&parts.headers, is_head),
-        };
+        let select = |hit: &mut Hit| select(&shared.isr, hit, &reading, &parts.headers, is_head);
         match found {
-            LookUp::Fresh(hit) => {
-                let selection = select(&hit);
+            LookUp::Fresh(mut hit) => {
+                let selection = select(&mut hit);
                 let answer = shared.isr.answer(&hit, &selection);
                 if shared.isr.is_due_ahead(&hit) {
                     miss::refresh_ahead(shared, &key, route, &parts);
                 }
                 ResponseFuture::ready(answer)
             }
-            LookUp::Stale(hit) => {
-                let selection = select(&hit);
+            LookUp::Stale(mut hit) => {
+                let selection = select(&mut hit);
                 let answer = shared.isr.answer(&hit, &selection);
                 miss::refresh(shared, &shared.isr.own_key(&key), route, &parts, None);
                 ResponseFuture::ready(answer)
@@ -309,7 +317,8 @@ impl<S, F> IsrService<S, F> {
     {
         let shared = &self.shared;
         match next {
-            Next::Answer(hit, is_stale) => {
+            Next::Answer(mut hit, is_stale) => {
+                shared.isr.choose_form(&mut hit, || Accepts::of_request(&parts.headers));
                 let selection = hit.select(&parts.headers, parts.method == Method::HEAD);
                 let answer = shared.isr.answer(&hit, &selection);
                 let is_ahead = !is_stale && shared.isr.is_due_ahead(&hit);

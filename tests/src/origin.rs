@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use edge_isr_axum::prelude::*;
+use edge_isr_axum::{Builder, Compression};
 use edge_isr_core::clock::Clock;
 use edge_isr_core::testing::ManualClock;
 use edge_isr_tower::PathTags;
@@ -94,9 +95,20 @@ impl Gateway {
     /// An origin behind a layer with this policy for every path.
     #[must_use]
     pub fn with(policy: Policy) -> Self {
+        Self::set(policy, |builder| builder)
+    }
+
+    /// The defaults of a gateway route, where origins are told of codings: pages are not compressed.
+    #[must_use]
+    pub fn uncompressed() -> Self {
+        Self::set(Policy::from_origin(), |builder| builder.compression(Compression::off()))
+    }
+
+    fn set(policy: Policy, settings: impl FnOnce(Builder) -> Builder) -> Self {
         let clock = ManualClock::default();
-        let isr =
-            Isr::builder().clock(Arc::new(clock.clone())).limits(prompt()).build().expect("right settings");
+        let isr = settings(Isr::builder().clock(Arc::new(clock.clone())).limits(prompt()))
+            .build()
+            .expect("right settings");
         let script: Arc<Mutex<Script>> = Arc::default();
         let origin = {
             let script = Arc::clone(&script);

@@ -52,7 +52,7 @@ async fn a_long_body_is_the_same_to_the_first_visitor_to_those_who_wait_and_to_h
 }
 
 #[tokio::test]
-async fn p13_a_long_body_is_sent_in_parts_and_its_weight_is_what_it_holds() {
+async fn p15_a_long_body_is_sent_in_parts_and_its_weight_is_what_it_holds() {
     for position in POSITIONS {
         let story = story(position);
         story.get("/pages/1").await;

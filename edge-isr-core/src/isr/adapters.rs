@@ -42,12 +42,6 @@ impl Isr {
         self.0.hosts.scheme(host, stated)
     }
 
-    /// Whether pages are compressed here, so that origins need not.
-    #[must_use]
-    pub const fn compresses(&self) -> bool {
-        false
-    }
-
     /// Whether caches in front are told what to forget, by a connector or by the tags of their pages.
     #[must_use]
     pub fn tells_caches(&self) -> bool {

@@ -1,6 +1,6 @@
 //! A complete answer: may it be stored, what does it leave with, and where does it go.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use http::header::{
 use http::{StatusCode, response};
 
 use super::Isr;
+use super::born::Born;
 use super::etag::Hash;
 use super::exchange::Exchange;
 use super::flight::Permit;
@@ -113,7 +114,7 @@ impl Isr {
         mut parts: response::Parts,
         body: Vec<Bytes>,
         sealed: &Sealed,
-        seal: impl FnOnce(Weak<Page>),
+        seal: impl FnOnce(Born),
     ) -> Admitted {
         let len = body.iter().map(Bytes::len).sum();
         let admission = match self.may_store(permit, rules, (&parts, Some(len)), sealed) {
@@ -134,6 +135,7 @@ impl Isr {
                 return Admitted::Vetoed(reason, Box::new(parts), body);
             }
         };
+        let is_codable = self.offer_codings(&mut parts.headers, rules, len);
         match &rules.origin {
             Some(obeys) => {
                 self.dress_as_origin(&mut parts.headers, obeys, Some((&body, sealed.hash.clone())))
@@ -141,8 +143,9 @@ impl Isr {
             None => self.dress(&mut parts.headers, rules, &admission.lifetime, permit.key(), &body),
         }
         self.tell_tags(&mut parts.headers, permit.key(), &admission.tags);
-        let page = Arc::new(self.assemble(permit, rules, &admission, &mut parts, Some(&body)));
-        seal(Arc::downgrade(&page));
+        let page = self.assemble(permit, rules, &admission, &mut parts, Some(&body));
+        let page = Arc::new(if is_codable { page.codable() } else { page });
+        seal(Born::of(&page));
         let kept = self.keep(permit, &page, &admission);
         if let Some(reason) = kept {
             self.0.counters.count(reason);

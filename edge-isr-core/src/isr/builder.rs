@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, watch};
 use super::admit::TagHeader;
 use super::build_id::{BuildId, build_of};
 use super::busy::Busy;
+use super::coding::{Codings, Compression};
 use super::cookie::Signer;
 use super::counters::Counters;
 use super::flight::Flights;
@@ -49,6 +50,7 @@ pub struct Builder {
     connectors: Vec<Arc<dyn Connector>>,
     tag_headers: Vec<TagHeader>,
     build_id: BuildId,
+    pub(super) compression: Compression,
     receipt_key: Option<Secret>,
     debug: bool,
     disabled: bool,
@@ -78,6 +80,7 @@ impl Default for Builder {
             connectors: Vec::new(),
             tag_headers: Vec::new(),
             build_id: BuildId::default(),
+            compression: Compression::default(),
             receipt_key: None,
             debug: false,
             disabled: false,
@@ -194,6 +197,7 @@ impl Builder {
         self.limits.check()?;
         check_name(&self.name)?;
         check_tag_headers(&self.tag_headers)?;
+        let codings = Codings::new(&self.compression)?;
         let ledger = self.ledger()?;
         let hosts = if self.origins.is_empty() {
             Hosts::any(self.limits.hosts)
@@ -244,6 +248,7 @@ impl Builder {
             chance: Chance::seeded(seed),
             store: self.store,
             tag_headers: self.tag_headers.into(),
+            codings,
             debug: self.debug,
             queries: std::sync::RwLock::default(),
             varies: super::varies::Varies::default(),

@@ -17,6 +17,7 @@ pub(crate) struct Counters {
     renders: AtomicU64,
     stored: AtomicU64,
     collapsed: AtomicU64,
+    coded: AtomicU64,
 }
 
 thread_local! {
@@ -34,6 +35,7 @@ impl Counters {
             renders: AtomicU64::new(0),
             stored: AtomicU64::new(0),
             collapsed: AtomicU64::new(0),
+            coded: AtomicU64::new(0),
         }
     }
 
@@ -55,6 +57,11 @@ impl Counters {
         self.collapsed.fetch_add(1, Relaxed);
     }
 
+    #[cfg(feature = "compression")]
+    pub(crate) fn coded(&self) {
+        self.coded.fetch_add(1, Relaxed);
+    }
+
     pub(crate) fn read(&self, pages: usize, bytes: u64) -> Stats {
         let sum =
             |reason: &Reason| self.shards.iter().map(|shard| shard.0[*reason as usize].load(Relaxed)).sum();
@@ -63,6 +70,7 @@ impl Counters {
             renders: self.renders.load(Relaxed),
             stored: self.stored.load(Relaxed),
             collapsed: self.collapsed.load(Relaxed),
+            coded: self.coded.load(Relaxed),
             pages,
             bytes,
         }
@@ -86,6 +94,8 @@ pub struct Stats {
     pub stored: u64,
     /// Requests that were answered by another's render.
     pub collapsed: u64,
+    /// Coded forms made of pages.
+    pub coded: u64,
     /// Pages in memory now.
     pub pages: usize,
     /// Bytes they hold, as accounted.
@@ -120,6 +130,7 @@ impl Stats {
         metrics::counter!("edge_isr_renders_total").absolute(self.renders);
         metrics::counter!("edge_isr_stored_total").absolute(self.stored);
         metrics::counter!("edge_isr_collapsed_total").absolute(self.collapsed);
+        metrics::counter!("edge_isr_coded_total").absolute(self.coded);
         #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
         {
             metrics::gauge!("edge_isr_pages").set(self.pages as f64);

@@ -9,10 +9,11 @@ use super::Isr;
 use crate::clock::Moment;
 use crate::ladder;
 use crate::model::cache_status::{CacheStatus, Forward};
+use crate::model::coding::{Accepts, Coding};
 use crate::model::conditional::{Selection, select};
 use crate::model::decide::{Decision, decide};
 use crate::model::key::KeyRef;
-use crate::model::page::{Content, Page, keep_private, zero_freshness};
+use crate::model::page::{Content, Page, Shown, keep_private, zero_freshness};
 use crate::model::reason::Reason;
 use crate::model::snapshot::Seen;
 use crate::model::verdict::{Staleness, Verdict};
@@ -36,6 +37,7 @@ pub struct Hit {
     now: Moment,
     applied: u64,
     staleness: Option<Staleness>,
+    coding: Option<Coding>,
 }
 
 /// Why there is no page to answer from.
@@ -73,7 +75,14 @@ impl Hit {
     /// What of the page the request wants.
     #[must_use]
     pub fn select(&self, headers: &HeaderMap, is_head: bool) -> Selection {
-        select(headers, is_head, &self.page.validators())
+        select(headers, is_head, &self.shown().validators())
+    }
+
+    /// The page in the form that was chosen for the request.
+    #[must_use]
+    #[inline]
+    pub fn shown(&self) -> Shown<'_> {
+        self.page.shown(self.coding)
     }
 
     /// How old the page is.
@@ -109,7 +118,7 @@ impl Isr {
         // Before the marks are read: what is applied later is not remembered as seen.
         let applied = self.applied();
         if page.is_verified(applied) && page.lifetime().is_fresh(page.age(now)) {
-            return LookUp::Fresh(Hit { page, now, applied, staleness: None });
+            return LookUp::Fresh(Hit { page, now, applied, staleness: None, coding: None });
         }
         self.judge(page, now, applied, owed)
     }
@@ -120,7 +129,13 @@ impl Isr {
         let page = page.filter(|page| !page.reuse().never_stale)?;
         let (now, applied) = (self.0.clock.now(), self.applied());
         let is_aged = self.verdict_of(page, now, applied) == Verdict::Stale(Staleness::Aged);
-        is_aged.then(|| Hit { page: Arc::clone(page), now, applied, staleness: Some(Staleness::Aged) })
+        is_aged.then(|| Hit {
+            page: Arc::clone(page),
+            now,
+            applied,
+            staleness: Some(Staleness::Aged),
+            coding: None,
+        })
     }
 
     /// Whether the origin may be asked if a page is unchanged, and be believed: judged now, since it may have been
@@ -141,9 +156,9 @@ impl Isr {
         let birth = page.birth();
         let owed = if verdict == Verdict::Stale(Staleness::Invalidated) { owed() } else { 0 };
         match decide(verdict, page.lifetime(), page.age(now), birth.snapshot.seq, owed) {
-            Decision::Serve => LookUp::Fresh(Hit { page, now, applied, staleness: None }),
+            Decision::Serve => LookUp::Fresh(Hit { page, now, applied, staleness: None, coding: None }),
             Decision::ServeStale(staleness) => {
-                LookUp::Stale(Hit { page, now, applied, staleness: Some(staleness) })
+                LookUp::Stale(Hit { page, now, applied, staleness: Some(staleness), coding: None })
             }
             Decision::Render { spare } => {
                 let (forward, reason) = match verdict {
@@ -197,7 +212,7 @@ impl Isr {
         hit.page.visit();
         let age = hit.age();
         let status = self.0.hits.value(hit.page.lifetime().ttl(age));
-        hit.page.answer(selection, ladder::age(age.as_secs()), status)
+        hit.shown().answer(selection, ladder::age(age.as_secs()), status)
     }
 
     /// Whether to render a fresh page ahead of its end: drawn for each hit near it, if the policy asks for that.
@@ -229,7 +244,19 @@ impl Isr {
         hit.page.visit();
         let status =
             CacheStatus { detail: (reason != Reason::Hit).then_some(reason), ..CacheStatus::default() };
-        self.answer_as(&hit.page, selection, hit.now, status, overtaken)
+        self.answer_as(hit.shown(), selection, hit.now, status, overtaken)
+    }
+
+    /// Chooses the form of a page that its request takes. Until it was, the page is answered with as it is.
+    #[inline]
+    pub fn choose_form(&self, hit: &mut Hit, accepts: impl FnOnce() -> Accepts) {
+        if hit.page.is_codable() {
+            hit.coding = match hit.staleness {
+                None => self.coding_for(&hit.page, accepts()),
+                // Nobody is to work for a page that is about to be replaced.
+                Some(_) => hit.page.form_among(accepts()),
+            };
+        }
     }
 
     /// Answers from any page, with a `Cache-Status` of the caller's and, where it was overtaken, without
@@ -237,7 +264,7 @@ impl Isr {
     #[must_use]
     pub fn answer_as(
         &self,
-        page: &Arc<Page>,
+        shown: Shown<'_>,
         selection: &Selection,
         now: Moment,
         mut status: CacheStatus<'_>,
@@ -245,12 +272,13 @@ impl Isr {
     ) -> Response<Content> {
         #[cfg(feature = "twins")]
         let overtaken = overtaken && !self.lacks(crate::testing::Twin::FreshDownstream);
+        let page = shown.page();
         let age = page.age(now);
         let ttl = page.lifetime().ttl(age);
         // RFC 9211 §2.4: a stale answer has no lifetime left, whatever its age says.
         status.ttl = Some(if overtaken { ttl.min(-1) } else { ttl });
         let value = self.status_value(status, Some(page));
-        let mut response = page.answer(selection, ladder::age(age.as_secs()), value);
+        let mut response = shown.answer(selection, ladder::age(age.as_secs()), value);
         if page.is_draft() {
             keep_private(response.headers_mut());
         } else if overtaken {

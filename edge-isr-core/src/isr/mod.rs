@@ -20,9 +20,15 @@ use crate::store::{Heads, MemoryPages, PageStore, Scopes};
 
 mod adapters;
 pub mod admit;
+pub mod born;
 mod build_id;
 mod builder;
 mod busy;
+#[cfg(feature = "compression")]
+mod coding;
+#[cfg(not(feature = "compression"))]
+#[path = "no_coding.rs"]
+mod coding;
 pub(crate) mod cookie;
 mod counters;
 pub mod etag;
@@ -55,6 +61,8 @@ mod worker;
 
 pub use build_id::BuildId;
 pub use builder::Builder;
+#[cfg(feature = "compression")]
+pub use coding::Compression;
 pub use cookie::RECEIPT_COOKIE;
 pub use counters::Stats;
 pub use graph::{Graph, Urls};
@@ -100,6 +108,7 @@ pub(crate) struct Inner {
     pub(crate) passed: quick_cache::sync::Cache<u64, Moment>,
     pub(crate) flights: Arc<flight::Flights>,
     pub(crate) renders: Arc<Semaphore>,
+    pub(crate) codings: coding::Codings,
     pub(crate) hosts: hosts::Hosts,
     /// See [`Isr::host`].
     pub(crate) usual_host: OnceLock<Box<str>>,

@@ -34,6 +34,8 @@ impl Isr {
         let admission = self.may_store(permit, rules, (&parts, promised), sealed)?;
         // Before anybody waits for the body: they may need another variant.
         self.note_varies(&admission.key);
+        // Of one that does not say how long it is nothing is known yet but that it may be long enough.
+        self.offer_codings(&mut parts.headers, rules, promised.unwrap_or(usize::MAX));
         self.dress_as_origin(&mut parts.headers, obeys, None);
         match len {
             Some(len) => drop(parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(len))),

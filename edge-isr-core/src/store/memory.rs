@@ -10,8 +10,11 @@ use super::{PageStore, Put};
 use crate::error::Result;
 use crate::hash::IdentityState;
 use crate::model::key::{CacheKey, KeyRef};
-use crate::model::page::Page;
+use crate::model::page::{Birth, Page};
 use crate::sync::{Mutex, lock};
+
+#[cfg(any(test, feature = "compression"))]
+mod forms;
 
 /// Locks that order two stores of one key; far more than threads, so that they hardly ever meet.
 const PUT_LOCKS: usize = 64;
@@ -85,7 +88,7 @@ impl MemoryPages {
 
     /// Keeps a page, unless one from a later snapshot stands there.
     pub fn keep(&self, key: &CacheKey, page: Arc<Page>) -> Put {
-        let _order = lock(self.order(key));
+        let _order = lock(self.order(key.hash()));
         if let Some(standing) = self.peek(key) {
             let (old, new) = (&standing.birth().snapshot, &page.birth().snapshot);
             if old.incarnation == new.incarnation && old.seq > new.seq {
@@ -98,7 +101,7 @@ impl MemoryPages {
 
     /// Removes the page of a key, unless it is from a later snapshot than `seq`.
     pub fn remove_up_to(&self, key: &CacheKey, seq: u64) {
-        let _order = lock(self.order(key));
+        let _order = lock(self.order(key.hash()));
         if self.peek(key).is_some_and(|page| page.birth().snapshot.seq <= seq) {
             self.cache.remove(&key.hash());
         }
@@ -107,6 +110,15 @@ impl MemoryPages {
     /// Removes this very page, and no other that has taken its place.
     pub fn remove_page(&self, hash: u64, page: &Arc<Page>) {
         self.cache.remove_if(&hash, |standing| Arc::ptr_eq(standing, page));
+    }
+
+    /// Kills the page of this birth, if it stands there.
+    pub(crate) fn kill(&self, hash: u64, birth: &Birth) {
+        // So that it comes before a form is added, which then is not, or after.
+        let _order = lock(self.order(hash));
+        if let Some(standing) = self.cache.peek(&hash).filter(|standing| standing.birth() == birth) {
+            standing.kill();
+        }
     }
 
     /// How many pages there are.
@@ -127,8 +139,8 @@ impl MemoryPages {
         self.cache.weight()
     }
 
-    fn order(&self, key: &CacheKey) -> &Mutex<()> {
-        &self.puts[key.hash() as usize % PUT_LOCKS]
+    fn order(&self, hash: u64) -> &Mutex<()> {
+        &self.puts[hash as usize % PUT_LOCKS]
     }
 }
 
@@ -174,11 +186,11 @@ mod tests {
     use crate::model::tag::TagSet;
     use crate::model::verdict::Loss;
 
-    fn key(path: &str) -> KeyRef<'_> {
+    pub(super) fn key(path: &str) -> KeyRef<'_> {
         KeyRef::new(Scheme::Http, "h", "/{*path}", path)
     }
 
-    fn page(key: &CacheKey) -> Arc<Page> {
+    pub(super) fn page(key: &CacheKey) -> Arc<Page> {
         let lifetime = Lifetime { fresh: Duration::from_secs(9), ..Lifetime::default() };
         let parts = HeadParts::take(StatusCode::OK, HeaderMap::new(), lifetime, Loss::default());
         let id = parts.id();

@@ -38,4 +38,6 @@ pub enum Twin {
     IgnoreReceipt,
     /// Every miss renders for itself.
     NoCollapse,
+    /// A page with a coded form takes the place of whatever stands there by now.
+    CodeOverNewer,
 }

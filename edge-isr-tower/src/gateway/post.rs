@@ -110,7 +110,9 @@ impl Posted {
                 // Judged as it leaves: it may have been overtaken by now.
                 let is_given = isr.hand_out(&page, 0, u64::MAX).is_ok_and(|given| !given.overtaken);
                 let zero = !is_given || kept.is_some_and(is_unlisted);
-                Ok(isr.answer_as(&page, &Selection::Whole, isr.now(), status, zero).map(IsrBody::stored))
+                Ok(isr
+                    .answer_as(page.shown(None), &Selection::Whole, isr.now(), status, zero)
+                    .map(IsrBody::stored))
             }
             Admitted::Vetoed(_, parts, body) => {
                 Err(Response::from_parts(*parts, IsrBody::overflow(body, Rest::Nothing)))

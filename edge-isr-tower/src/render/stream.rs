@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_isr_core::isr::admit::Sealed;
+use edge_isr_core::isr::born::Born;
 use edge_isr_core::isr::etag::Hash;
 use edge_isr_core::isr::flight::{AtHead, Outcome, Permit, Streaming};
 use edge_isr_core::isr::stream::{Broken, CHUNK_BYTES, Growing, Writer};
@@ -86,7 +87,7 @@ pub(super) async fn flow<B: PageBody, E>(
         drop(leader.send(Along { streaming: Arc::clone(&streaming), rest }));
     }
     if promised.is_some() {
-        context.sealed_as(Arc::downgrade(streaming.page()));
+        context.sealed_as(Born::of(streaming.page()));
         permit.announce(AtHead::Shared(Arc::clone(&streaming)));
     }
     drop(streaming);

@@ -100,12 +100,14 @@ impl<S, F> Visitor<S, F> {
     ) -> Response<IsrBody<B>> {
         // Whether it is stored is known at its end.
         let status = CacheStatus { detail: Some(why), ..self.status_of(&given.page, collapsed) };
-        let mut selection = self.select(&given.page);
+        // As it is: its coded forms are made of all of it.
+        let shown = given.page.shown(None);
+        let mut selection = self.select(shown);
         if matches!(selection, Selection::Part(_) | Selection::Unsatisfiable) {
             // There will be no page to take a part of; a range is a wish (RFC 9110 §14.2).
             selection = Selection::Whole;
         }
-        let answer = self.shared.isr.answer_as(&given.page, &selection, given.now, status, given.overtaken);
+        let answer = self.shared.isr.answer_as(shown, &selection, given.now, status, given.overtaken);
         match selection {
             Selection::Whole => answer.map(|_| IsrBody::growing(streaming.body().reader(), rest)),
             _ => answer.map(IsrBody::stored),

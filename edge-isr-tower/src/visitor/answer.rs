@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use edge_isr_core::isr::fill::HandOut;
 use edge_isr_core::model::cache_status::{CACHE_STATUS, CacheStatus};
+use edge_isr_core::model::coding::Accepts;
 use edge_isr_core::model::conditional::{Selection, select};
 use edge_isr_core::model::key::Audience;
-use edge_isr_core::model::page::{Page, keep_private, zero_freshness};
+use edge_isr_core::model::page::{Page, Shown, keep_private, zero_freshness};
 use edge_isr_core::{BoxError, Reason};
 use http::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
 use http::{Method, Response, StatusCode};
@@ -28,11 +29,13 @@ impl<S, F> Visitor<S, F> {
         let stored = unstored.is_none() && !given.page.is_unstored_failure();
         let detail = Some(unstored.unwrap_or(why));
         let status = CacheStatus { stored, detail, ..self.status_of(&given.page, collapsed) };
-        let selection = self.select(&given.page);
+        let accepts = Accepts::of_request(&self.asked.parts.headers);
+        let shown = given.page.shown(isr.coding_for(&given.page, accepts));
+        let selection = self.select(shown);
         // What is not stored can't be listed, so nobody could tell a cache downstream to forget it.
         let unlisted = unstored.is_some_and(is_unlisted);
         let zero = given.overtaken || unlisted;
-        isr.answer_as(&given.page, &selection, given.now, status, zero).map(IsrBody::stored)
+        isr.answer_as(shown, &selection, given.now, status, zero).map(IsrBody::stored)
     }
 
     /// How the answer came about.
@@ -41,8 +44,8 @@ impl<S, F> Visitor<S, F> {
         CacheStatus { forward: Some(self.asked.missed.forward), status, collapsed, ..CacheStatus::default() }
     }
 
-    pub(super) fn select(&self, page: &Page) -> Selection {
-        select(&self.asked.parts.headers, self.is_head(), &page.validators())
+    pub(super) fn select(&self, shown: Shown<'_>) -> Selection {
+        select(&self.asked.parts.headers, self.is_head(), &shown.validators())
     }
 
     fn is_head(&self) -> bool {
@@ -59,8 +62,10 @@ impl<S, F> Visitor<S, F> {
             detail: Some(Reason::StaleIfError),
             ..CacheStatus::default()
         };
-        let selection = self.select(&given.page);
-        let response = self.shared.isr.answer_as(&given.page, &selection, given.now, status, given.overtaken);
+        let accepts = Accepts::of_request(&self.asked.parts.headers);
+        let shown = given.page.shown(given.page.form_among(accepts));
+        let selection = self.select(shown);
+        let response = self.shared.isr.answer_as(shown, &selection, given.now, status, given.overtaken);
         Some(response.map(IsrBody::stored))
     }
 

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use edge_isr_core::isr::Limits;
-use edge_isr_core::{ConfigError, Isr};
+use edge_isr_core::{Compression, ConfigError, Isr};
 use edge_isr_tower::{IsrExt as _, IsrRequestBody, IsrService, NoFacts};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -153,5 +153,6 @@ fn isr(config: &Config) -> Result<Isr, ConfigError> {
     limits.body_bytes = usize::try_from(config.cache.max_body_bytes).unwrap_or(usize::MAX);
     limits.render_timeout =
         config.limits.origin_connect_timeout + config.limits.origin_timeout + RENDER_GRACE;
-    Isr::builder().limits(limits).origins(&config.origins).build()
+    let compression = if config.cache.compress { Compression::new() } else { Compression::off() };
+    Isr::builder().limits(limits).compression(compression).origins(&config.origins).build()
 }

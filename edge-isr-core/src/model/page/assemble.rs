@@ -1,7 +1,7 @@
 //! How a page is put together.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU8, AtomicU32};
 
 use bytes::Bytes;
 use http::header::HeaderValue;
@@ -65,11 +65,12 @@ impl Page {
             birth,
             verified,
             changes,
-            extra: rope.map(|rope| Box::new(Extra { rope })),
+            extra: rope.map(|rope| Box::new(Extra { rope: Some(rope), ..Extra::default() })),
             hits,
             tail_end: place(tail_end),
             body_start: place(body_start),
             pays_for_head: false,
+            codings: AtomicU8::new(0),
             lead: Lead::default(),
         }
     }

@@ -58,7 +58,7 @@ impl Page {
         self.verified.fetch_max(KILLED, Ordering::Release);
     }
 
-    fn is_killed(&self) -> bool {
+    pub(super) fn is_killed(&self) -> bool {
         self.verified.load(Ordering::Acquire) == KILLED
     }
 

@@ -2,11 +2,11 @@
 //! what few pages have, such as a long body in parts, stands apart.
 //!
 //! Here: what a page is. `assemble` puts it together, `judge` holds what is remembered of its marks, `answer` makes
-//! responses of it.
+//! responses of it, `form` adds coded bodies to it.
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU8, AtomicU32};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,11 +26,14 @@ mod answer;
 mod assemble;
 mod content;
 mod downstream;
+mod form;
 mod judge;
 mod of_origin;
 
+pub use answer::Shown;
 pub use content::{Content, Rope};
 pub use downstream::{keep_private, zero_freshness};
+pub use form::Form;
 
 /// What the allocator and the store add to a page, roughly; the memory bench pins the sum.
 const OVERHEAD_BYTES: usize = 120;
@@ -39,7 +42,7 @@ const OVERHEAD_BYTES: usize = 120;
 const BORDERS_BYTES: usize = 2 * size_of::<u32>();
 
 /// How a page came into the world.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Birth {
     /// Taken before the handler was polled.
     pub snapshot: Snapshot,
@@ -68,15 +71,19 @@ pub struct Page {
     body_start: u32,
     /// Whether the head was made for this page, which then counts its bytes.
     pays_for_head: bool,
-    /// Two of the three bytes that remain of the last eight: see [`Lead`] for how they suffice.
+    /// Whether there may be coded forms, and for which of them work was begun.
+    codings: AtomicU8,
+    /// The two bytes that remain of the last eight: see [`Lead`] for how they suffice.
     lead: Lead,
 }
 
 /// What few pages have, so that the others don't pay for it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Extra {
     /// The body, if it is too long to be copied into the buffer.
-    rope: Rope,
+    rope: Option<Rope>,
+    /// The coded forms. Few, so that the first is nearly always the one that is sought.
+    forms: Box<[Form]>,
 }
 
 impl Page {
@@ -164,9 +171,9 @@ impl Page {
     #[must_use]
     #[inline]
     pub fn content(&self) -> Content {
-        match &self.extra {
+        match self.rope() {
             None => Content::One(self.buffer.slice(self.body_start as usize..)),
-            Some(extra) => extra.rope.content(),
+            Some(rope) => rope.content(),
         }
     }
 
@@ -174,10 +181,15 @@ impl Page {
     #[must_use]
     #[inline]
     pub fn body_len(&self) -> usize {
-        match &self.extra {
+        match self.rope() {
             None => self.buffer.len() - self.body_start as usize,
-            Some(extra) => extra.rope.len(),
+            Some(rope) => rope.len(),
         }
+    }
+
+    #[inline]
+    fn rope(&self) -> Option<&Rope> {
+        self.extra.as_ref()?.rope.as_ref()
     }
 
     /// How many bytes of memory the page holds, for the bound on bytes. The same for as long as it lives.
@@ -199,7 +211,8 @@ impl Page {
 
 impl Extra {
     fn weight_bytes(&self) -> usize {
-        size_of::<Self>() + self.rope.weight_bytes()
+        let rope = self.rope.as_ref().map_or(0, Rope::weight_bytes);
+        size_of::<Self>() + rope + self.forms.iter().map(Form::weight_bytes).sum::<usize>()
     }
 }
 
@@ -220,6 +233,8 @@ mod tests {
 
     use super::*;
     use crate::model::authority::Scheme;
+    use crate::model::coding::Coding;
+    use crate::model::conditional::Selection;
     use crate::model::head::HeadParts;
     use crate::model::snapshot::Incarnation;
     use crate::model::tag::{TagSet, tag};
@@ -273,5 +288,67 @@ mod tests {
         assert_eq!(page.weight_bytes() - empty, (2 << 20) + apart);
         let Content::Parts(_) = page.content() else { panic!("it was copied into one piece") };
         assert_eq!(page.buffer.len(), page.body_start as usize);
+    }
+
+    fn form(page: &Page, coding: Coding, body: &[Bytes]) -> Form {
+        let parts = Form::head(page, coding, body.iter().map(Bytes::len).sum());
+        let (own, id): (Vec<HeaderValue>, _) = (parts.own().cloned().collect(), parts.id());
+        Form::new(coding, (Arc::new(parts.build(id)), false), &own, body)
+    }
+
+    #[test]
+    fn p15_a_form_adds_what_it_holds_and_goes_with_its_page() {
+        let page = page(&[long()]).codable();
+        let mut weight = page.weight_bytes();
+        for body in [vec![vec![b'y'; 700].into()], vec![long(); 2]] {
+            let with_form = page.with_form(form(&page, Coding::Br, &body)).unwrap();
+            let added = with_form.weight_bytes() - page.weight_bytes();
+            let bytes = body.concat().len();
+            assert!((bytes..bytes + 600).contains(&added), "{added} for {bytes}");
+        }
+        let (mut page, mut forms) = (page, 0);
+        for coding in Coding::ALL {
+            page = page.with_form(form(&page, coding, &[Bytes::from_static(b"coded")])).unwrap();
+            forms += 1;
+            assert!(page.weight_bytes() > weight, "{coding:?}");
+            weight = page.weight_bytes();
+            assert_eq!(page.extra.as_ref().unwrap().forms.len(), forms);
+        }
+        let again = page.with_form(form(&page, Coding::Br, &[Bytes::from_static(b"coded")])).unwrap();
+        assert_eq!(again.weight_bytes(), weight, "it has each once");
+    }
+
+    #[test]
+    fn a_page_with_a_form_is_as_visited_as_verified_and_as_dead_as_it_was() {
+        let page = page(&[long()]).codable();
+        assert!(page.begin(Coding::Gzip) && !page.begin(Coding::Gzip));
+        page.visit();
+        page.verified.store(7, std::sync::atomic::Ordering::Release);
+        page.changes.store(9, std::sync::atomic::Ordering::Release);
+        let coded = page.with_form(form(&page, Coding::Br, &[Bytes::from_static(b"coded")])).unwrap();
+        assert!(coded.is_verified(7) && coded.is_same_answer(&page) && coded.is_codable());
+        assert_eq!((coded.visits(), coded.changes.load(std::sync::atomic::Ordering::Acquire)), (1, 9));
+        assert!(coded.is_begun(Coding::Br) && coded.is_begun(Coding::Gzip) && !coded.is_begun(Coding::Zstd));
+        assert_eq!((coded.key(), coded.birth(), coded.body()), (page.key(), page.birth(), page.body()));
+        page.kill();
+        assert!(page.with_form(form(&page, Coding::Br, &[Bytes::from_static(b"coded")])).is_none());
+    }
+
+    #[test]
+    fn a_form_has_a_tag_and_a_length_of_its_own_and_all_else_is_the_pages() {
+        let page = page(&[Bytes::from_static(b"body")]);
+        let coded = page.with_form(form(&page, Coding::Zstd, &[Bytes::from_static(b"coded")])).unwrap();
+        let value = || HeaderValue::from_static("x");
+        let answer = |coding| coded.shown(coding).answer(&Selection::Whole, value(), value()).into_parts();
+        let ((plain, body), (parts, bytes)) = (answer(None), answer(Some(Coding::Zstd)));
+        assert_eq!((body.into_bytes(), bytes.into_bytes()), ("body".into(), "coded".into()));
+        assert_eq!((plain.headers["etag"].as_bytes(), plain.headers.len()), (&b"\"e\""[..], 3));
+        assert_eq!(parts.headers["etag"], "\"e-zstd\"");
+        assert_eq!(parts.headers["content-length"], "5");
+        assert_eq!(parts.headers["content-encoding"], "zstd");
+        assert_eq!(parts.headers.len(), 5);
+        assert!(coded.shown(Some(Coding::Zstd)).is_known_as(b"\"e-zstd\""));
+        assert!(!coded.shown(Some(Coding::Zstd)).is_known_as(b"\"e\""));
+        assert!(coded.shown(Some(Coding::Br)).is_known_as(b"\"e\""), "in a coding it lacks it is as it is");
     }
 }
