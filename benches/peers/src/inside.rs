@@ -18,6 +18,8 @@ const KEYS: u32 = 10_000;
 const HITS: u32 = 20_000;
 const COUNTED: (u32, u32) = (500, 2_500);
 
+const BROWSER: [Stack; 4] = [Stack::Harness, Stack::Axum, Stack::Around, Stack::AroundCoded];
+
 /// What was found out about one stack.
 #[derive(Debug, Clone, Copy)]
 struct Row {
@@ -42,13 +44,9 @@ pub fn measure(report: &mut Report, settings: &Settings) -> Outcome {
     for counting in [Count::Instructions, Count::Allocations] {
         report.note(format!("\n    {}", counting.command("thc:plain:16").replace("bench run", "peers run")));
     }
-    let hot = rows(Ask::Plain, ALL.iter(), pace)?;
+    let hot = rows(Ask::Plain, ALL.iter().filter(|row| row.stack != Stack::AroundCoded), pace)?;
     write(report, &hot);
-    let browser = rows(
-        Ask::Browser,
-        ALL.iter().filter(|row| matches!(row.stack, Stack::Harness | Stack::Axum | Stack::Around)),
-        pace,
-    )?;
+    let browser = rows(Ask::Browser, ALL.iter().filter(|row| BROWSER.contains(&row.stack)), pace)?;
     report.note("With the 12 headers of a browser:");
     write(report, &browser);
     bars(report, &hot, &browser);
@@ -139,6 +137,9 @@ fn bars(report: &mut Report, hot: &[Row], browser: &[Row]) {
         0.62,
         Unit::Times,
     );
+    let coded = find(browser, Stack::AroundCoded).instructions / find(browser, Stack::Around).instructions;
+    // One header more stands on it.
+    report.at_most("served compressed, instructions against uncompressed", coded, 1.05, Unit::Times);
     report.at_most("around the router, allocations", around.allocations, 6.0, Unit::Plain);
     report.at_most("inside a route, instructions", ratio(hot, Stack::Route), 0.90, Unit::Times);
     report.at_most("inside a route, allocations", route.allocations, 17.0, Unit::Plain);
@@ -155,7 +156,8 @@ fn spread(report: &mut Report, pace: Pace) -> Outcome {
     report.note(
         "As above, each page asked for as often as its rank says. Bare axum has one page for all of them.",
     );
-    let which: Vec<&Facts> = ALL.iter().filter(|row| row.stack != Stack::Harness).collect();
+    let which: Vec<&Facts> =
+        ALL.iter().filter(|row| !matches!(row.stack, Stack::Harness | Stack::AroundCoded)).collect();
     let nanos = times(Ask::Plain, &which, KEYS, &zipf(KEYS, HITS as usize), pace)?;
     let axum = which.iter().position(|facts| facts.stack == Stack::Axum).map_or(f64::NAN, |at| nanos[at]);
     let lines: Vec<Vec<String>> = which

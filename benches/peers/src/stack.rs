@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use axum::routing::{MethodRouter, get};
 use axum::{BoxError, Router};
-use edge_isr_axum::{Isr, IsrLayer, Limits, TagHeader};
+use edge_isr_axum::{Compression, Isr, IsrLayer, Limits, TagHeader};
 use edge_isr_bench::floor::Floor;
 use edge_isr_bench::harness::{Frames, Harness, Web};
 use edge_isr_bench::outcome::Outcome;
@@ -22,6 +22,7 @@ pub enum Stack {
     Floor,
     Axum,
     Around,
+    AroundCoded,
     Route,
     Thc,
     ThcIn,
@@ -58,7 +59,7 @@ const fn row(stack: Stack, name: &'static str, title: &'static str) -> Facts {
 }
 
 /// Every row, in the order of the tables.
-pub const ALL: [Facts; 16] = [
+pub const ALL: [Facts; 17] = [
     Facts { serves: false, is_peer: false, ..row(Stack::Harness, "harness", "the harness alone") },
     Facts { is_peer: false, ..row(Stack::Floor, "floor", "floor: a prepared response by its path") },
     Facts { is_peer: false, ..row(Stack::Axum, "axum", "bare axum, all headers from the handler") },
@@ -67,6 +68,8 @@ pub const ALL: [Facts; 16] = [
         validates: true,
         ..row(Stack::Around, "around", "**edge-isr** around the router")
     },
+    // Beside its like, with a browser's headers.
+    Facts { serves: false, is_peer: false, ..row(Stack::AroundCoded, "around-coded", "  served compressed") },
     Facts { is_peer: false, validates: true, ..row(Stack::Route, "route", "**edge-isr** inside a route") },
     Facts { is_peer: false, ..row(Stack::Trc, "trc", "tower-resilience-cache, keyed by the path") },
     row(Stack::Arc, "arc", "axum-response-cache"),
@@ -146,9 +149,12 @@ pub fn with<U: Use>(stack: Stack, site: &Site, keys: u32, then: U) -> Outcome<U:
         Stack::Harness => then.with(Harness(page::body(site.kib, 0))),
         Stack::Floor => then.with(Floor::new(site.kib, keys)),
         Stack::Axum => then.with(site.dressed()),
-        Stack::Around => then.with(apps::around(&engine()?)?.layer(apps::router(site.sparse()))),
+        Stack::Around | Stack::AroundCoded => {
+            let coding = if stack == Stack::Around { Compression::off() } else { Compression::new() };
+            then.with(apps::around(&engine(coding)?)?.layer(apps::router(site.sparse())))
+        }
         Stack::Route => {
-            let layer = IsrLayer::new(&engine()?).policy(page::policy()).tags(page::tags());
+            let layer = IsrLayer::new(&engine(Compression::off())?).policy(page::policy()).tags(page::tags());
             then.with(apps::router(site.sparse().layer(layer)))
         }
         Stack::Thc => peers::thc(site.dressed(), keys, then),
@@ -165,8 +171,8 @@ pub fn with<U: Use>(stack: Stack, site: &Site, keys: u32, then: U) -> Outcome<U:
     }
 }
 
-fn engine() -> Outcome<Isr> {
+fn engine(compression: Compression) -> Outcome<Isr> {
     let mut limits = Limits::default();
     limits.store_bytes = 1 << 30;
-    Ok(Isr::builder().limits(limits).tag_header(TagHeader::SurrogateKey).build()?)
+    Ok(Isr::builder().limits(limits).tag_header(TagHeader::SurrogateKey).compression(compression).build()?)
 }
