@@ -268,7 +268,8 @@ impl<S, F> IsrService<S, F> {
             }
             LookUp::Miss(missed) => {
                 let (key, route) = (shared.isr.own_key(&key), Arc::clone(route));
-                let parts = told(parts, tell);
+                // Whoever is told hears that it takes longer; the page's render does not.
+                tell(&mut Extensions::new());
                 if shared.isr.is_closing() {
                     return self.bypass(parts, body, Forward::Bypass, Reason::ShuttingDown);
                 }
