@@ -2,8 +2,8 @@
 
 use axum::Router;
 use axum::routing::{MethodRouter, get};
-use edge_isr_axum::{Isr, IsrExt, IsrLayer, Limits, TagHeader, WrapRouter, tag};
-use http::header::{CACHE_STATUS, ETAG, HeaderName, HeaderValue};
+use edge_isr_axum::{Compression, Isr, IsrExt, IsrLayer, Limits, TagHeader, WrapRouter, tag};
+use http::header::{CACHE_STATUS, CONTENT_ENCODING, ETAG, HeaderName, HeaderValue};
 use http::{StatusCode, response};
 use tower_layer::Layer;
 
@@ -34,11 +34,14 @@ pub fn runner(scenario: Scenario, keys: u32) -> Outcome<Runner> {
     }
     let mut limits = Limits::default();
     limits.store_bytes = 1 << 30;
-    let isr = Isr::builder().limits(limits).tag_header(TagHeader::SurrogateKey).build()?;
+    // Off where it is not what is measured: nobody is to work for pages meanwhile.
+    let compression = if app == App::Coded { Compression::new() } else { Compression::off() };
+    let isr =
+        Isr::builder().limits(limits).tag_header(TagHeader::SurrogateKey).compression(compression).build()?;
     let inside = IsrLayer::new(&isr).policy(page::policy()).tags(page::tags());
     let known = Some(isr.clone());
     match app {
-        App::Around => ready(around(&isr)?.layer(router(handler)), scenario, keys, known),
+        App::Around | App::Coded => ready(around(&isr)?.layer(router(handler)), scenario, keys, known),
         App::Wrapped => ready(around(&isr)?.wrap(router(handler)), scenario, keys, known),
         App::AroundEdge => {
             let outside = isr.edge().layer(around(&isr)?.wrap(router(handler)));
@@ -85,8 +88,8 @@ where
     S::Future: 'static,
     B: Frames + 'static,
 {
-    if isr.is_some() {
-        fill(&mut service, keys)?;
+    if let Some(isr) = &isr {
+        fill(&mut service, isr, scenario, keys)?;
     }
     let (parts, _) = drive(&mut service, Asking::new(Ask::Plain, 1, None).build(0));
     let asking = Asking::new(scenario.ask, keys, parts.headers.get(ETAG).cloned());
@@ -108,9 +111,10 @@ where
 }
 
 /// Renders need a runtime; hits do not.
-fn fill<S: Web<B>, B: Frames>(service: &mut S, keys: u32) -> Outcome {
+fn fill<S: Web<B>, B: Frames>(service: &mut S, isr: &Isr, scenario: Scenario, keys: u32) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let asking = Asking::new(Ask::Plain, keys, None);
+    let ask = if scenario.app == App::Coded { Ask::Coding } else { Ask::Plain };
+    let asking = Asking::new(ask, keys, None);
     runtime.block_on(async {
         for key in 0..keys {
             while service
@@ -118,6 +122,8 @@ fn fill<S: Web<B>, B: Frames>(service: &mut S, keys: u32) -> Outcome {
                 .is_pending()
             {}
             let Ok(_) = service.call(asking.build(key)).await;
+            // What was asked for compressed is by now.
+            isr.idle().await;
         }
     });
     Ok(())
@@ -135,15 +141,24 @@ fn check(scenario: Scenario, parts: &response::Parts, len: usize) -> Outcome {
         Ask::Head => (StatusCode::OK, matches!(scenario.app, App::Harness | App::Floor)),
         _ => (StatusCode::OK, true),
     };
-    let expected = if sent { scenario.kib * 1024 } else { 0 };
+    let is_coded = parts.headers.get(CONTENT_ENCODING).is_some_and(|coding| coding == "br");
+    let expected = match (is_coded, sent) {
+        (true, true) => len.min(scenario.kib * 512),
+        (false, true) => scenario.kib * 1024,
+        (_, false) => 0,
+    };
     let headers = match scenario.app {
         App::Harness => 0,
         App::Floor => 4,
         App::AxumSparse => 3,
         // Without what describes a body: its type, and perhaps its length, which axum's routes put back.
         _ if status == StatusCode::NOT_MODIFIED => parts.headers.len().clamp(HEADERS - 2, HEADERS - 1),
-        _ => HEADERS,
+        _ => HEADERS + usize::from(is_coded),
     };
+    let takes_codings = matches!(scenario.ask, Ask::Browser | Ask::Coding);
+    if is_coded != (scenario.app == App::Coded && takes_codings) {
+        return Err(format!("{scenario} answered with {:?}", parts.headers).into());
+    }
     let is_hit = parts
         .headers
         .get(CACHE_STATUS)

@@ -21,11 +21,13 @@ pub(crate) fn measure(report: &mut Report) -> Outcome {
         "or only with the two that a page's handler sets itself, and the length that axum adds (sparse).",
     );
     let plain = table(report, "GET, Host alone, 16 KiB", Ask::Plain, &PLAIN)?;
-    let browser = table(report, "GET, 12 headers of a browser, 16 KiB", Ask::Browser, &EVERY)?;
+    let browser = table(report, "GET, 12 headers of a browser, 16 KiB", Ask::Browser, &BROWSER)?;
+    let coding = table(report, "GET, Host and what a browser takes, 16 KiB", Ask::Coding, &CODED)?;
     let condition = table(report, "If-None-Match that matches: 304 (from axum 200)", Ask::Condition, &EVERY)?;
     table(report, "HEAD", Ask::Head, &EVERY)?;
     invalidated(report, &plain)?;
     bars(report, &plain, &browser, &condition);
+    compressed(report, &coding, &browser);
     independence(report, App::Around, "around the router")?;
     independence(report, App::Route, "inside a route")
 }
@@ -43,6 +45,18 @@ const PLAIN: [App; 9] = [
 ];
 const EVERY: [App; 7] =
     [App::Harness, App::AxumSparse, App::Axum, App::Around, App::AroundEdge, App::Route, App::RouteEdge];
+
+const BROWSER: [App; 8] = [
+    App::Harness,
+    App::AxumSparse,
+    App::Axum,
+    App::Around,
+    App::Coded,
+    App::AroundEdge,
+    App::Route,
+    App::RouteEdge,
+];
+const CODED: [App; 5] = [App::Harness, App::AxumSparse, App::Axum, App::Around, App::Coded];
 
 /// One row, as it was counted.
 #[derive(Debug, Clone, Copy)]
@@ -129,6 +143,16 @@ fn bars(report: &mut Report, plain: &Table, browser: &Table, condition: &Table) 
     report.row("inside a route with isr.edge() (aim 1.1x)", Unit::Times.write(plain.ratio(App::RouteEdge)));
     report.row("  its allocations (aim 23)", Unit::Plain.write(plain.allocations(App::RouteEdge)));
     report.row("around with isr.edge()", Unit::Times.write(plain.ratio(App::AroundEdge)));
+}
+
+/// A compressed page has a line more, which says so; all else is the same work on fewer bytes.
+fn compressed(report: &mut Report, coding: &Table, browser: &Table) {
+    for (what, table) in [("Host alone", coding), ("a browser's headers", browser)] {
+        let against = table.instructions(App::Coded) / table.instructions(App::Around);
+        report.row(&format!("compressed against uncompressed, {what}"), Unit::Times.write(against));
+    }
+    let coded = browser.ratio(App::Coded);
+    report.at_most("around, a browser's headers, compressed: instructions", coded, 0.62, Unit::Times);
 }
 
 fn independence(report: &mut Report, app: App, place: &str) -> Outcome {

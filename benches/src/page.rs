@@ -121,6 +121,9 @@ impl Asking {
         let method = if ask == Ask::Head { Method::HEAD } else { Method::GET };
         let mut headers = match ask {
             Ask::Browser => BROWSER.clone(),
+            Ask::Coding => {
+                BROWSER.iter().filter(|(name, _)| [HOST, ACCEPT_ENCODING].contains(name)).cloned().collect()
+            }
             _ => vec![(HOST, HeaderValue::from_static("www.example.com"))],
         };
         if ask == Ask::Condition {

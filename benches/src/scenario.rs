@@ -18,6 +18,8 @@ pub enum App {
     AxumSparse,
     /// The layer around the router.
     Around,
+    /// The same, its pages compressed.
+    Coded,
     /// The same as `wrap` gives it, its body boxed into axum's.
     Wrapped,
     /// The same with `isr.edge()` outside, its body boxed into axum's.
@@ -37,6 +39,7 @@ impl App {
             Self::Axum => "axum, all headers from the handler",
             Self::AxumSparse => "axum, sparse",
             Self::Around => "edge-isr around the router",
+            Self::Coded => "  served compressed",
             Self::Wrapped => "  boxed, as `wrap` gives it",
             Self::AroundEdge => "  with isr.edge() outside, boxed",
             Self::Route => "edge-isr inside a route",
@@ -52,6 +55,8 @@ pub enum Ask {
     Plain,
     /// `GET` with the 12 headers of a browser.
     Browser,
+    /// `GET` with `Host` and the codings that a browser takes.
+    Coding,
     /// `GET` with an `If-None-Match` that matches.
     Condition,
     /// `HEAD`.
@@ -62,21 +67,23 @@ pub enum Ask {
     Invalidate,
 }
 
-const APPS: [(App, &str); 9] = [
+const APPS: [(App, &str); 10] = [
     (App::Harness, "harness"),
     (App::Floor, "floor"),
     (App::Axum, "axum"),
     (App::AxumSparse, "axum-sparse"),
     (App::Around, "around"),
+    (App::Coded, "coded"),
     (App::Wrapped, "wrapped"),
     (App::AroundEdge, "around-edge"),
     (App::Route, "route"),
     (App::RouteEdge, "route-edge"),
 ];
 
-const ASKS: [(Ask, &str); 6] = [
+const ASKS: [(Ask, &str); 7] = [
     (Ask::Plain, "plain"),
     (Ask::Browser, "browser"),
+    (Ask::Coding, "coding"),
     (Ask::Condition, "condition"),
     (Ask::Head, "head"),
     (Ask::Invalidated, "invalidated"),
