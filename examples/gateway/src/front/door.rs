@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use edge_isr_core::BoxError;
 use edge_isr_tower::IsrRequestBody;
-use http::header::{HOST, HeaderValue};
+use http::header::{EXPECT, HOST, HeaderMap, HeaderValue};
 use http::uri::{PathAndQuery, Uri};
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
@@ -21,6 +21,7 @@ use super::line::{InService, Line, Visitor};
 use super::refusal::Refusal;
 use super::site::Site;
 use super::upload::Upload;
+use crate::proxy::strip_named;
 
 /// What hyper calls for each request of a connection.
 #[derive(Debug)]
@@ -46,6 +47,9 @@ impl<A> Door<A> {
         } else if !is_target(&parts) {
             return Err(Refusal::Target);
         }
+        // Before a cache sees them, and so before others wait for the answer to this one.
+        strip_named(&mut parts.headers);
+        check_expectation(&mut parts.headers)?;
         let body = Upload::new(body, self.body_bytes).ok_or(Refusal::BodyTooLarge)?;
         Ok(Request::from_parts(parts, IsrRequestBody::from(body)))
     }
@@ -56,6 +60,16 @@ fn is_target(parts: &http::request::Parts) -> bool {
     let has_host = parts.version != Version::HTTP_2 || parts.headers.get_all(HOST).iter().count() == 1;
     let is_path = parts.uri.path().starts_with('/') || parts.method == Method::OPTIONS;
     has_host && is_path
+}
+
+/// Takes off what the request expects; hyper says 100 where that is all.
+fn check_expectation(headers: &mut HeaderMap) -> Result<(), Refusal> {
+    let is_known = |expected: &HeaderValue| expected.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    if !headers.get_all(EXPECT).iter().all(is_known) {
+        return Err(Refusal::Expectation);
+    }
+    headers.remove(EXPECT);
+    Ok(())
 }
 
 /// Makes `Host` of a target's authority.

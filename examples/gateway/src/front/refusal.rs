@@ -14,6 +14,8 @@ pub(crate) enum Refusal {
     Method,
     /// The request's target, or its host, is none.
     Target,
+    /// The request expects what nobody here knows.
+    Expectation,
     /// More body than `limits.request_body_bytes`.
     BodyTooLarge,
 }
@@ -23,6 +25,7 @@ impl Refusal {
         match self {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Target => StatusCode::BAD_REQUEST,
+            Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         }
     }

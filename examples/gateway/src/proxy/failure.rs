@@ -27,8 +27,6 @@ pub(super) enum Failure {
     BadHost,
     /// The request is for a host that is not this site's.
     UnknownHost,
-    /// The request expects what nobody here knows.
-    Expectation,
     /// The request's body is larger than allowed.
     BodyTooLarge,
     /// The request's body broke off.
@@ -52,7 +50,6 @@ impl Failure {
             Self::ConnectTimeout | Self::AnswerTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::BadHost | Self::BodyBroken => StatusCode::BAD_REQUEST,
             Self::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
-            Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
         }
@@ -67,7 +64,7 @@ impl Failure {
             Self::AnswerTimeout => "edge-isr; error=http_response_timeout",
             Self::Closed => "edge-isr; error=connection_terminated",
             Self::Malformed => "edge-isr; error=http_protocol_error",
-            Self::BadHost | Self::UnknownHost | Self::Expectation => "edge-isr; error=http_request_denied",
+            Self::BadHost | Self::UnknownHost => "edge-isr; error=http_request_denied",
             Self::BodyTooLarge | Self::BodyBroken | Self::BodyTooSlow => "edge-isr; error=http_request_error",
         }
     }

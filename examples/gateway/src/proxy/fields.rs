@@ -3,33 +3,94 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use edge_isr_core::model::storable::strip_hop_by_hop;
+use edge_isr_core::model::storable::{is_targeted, strip_hop_by_hop};
 use http::Version;
-use http::header::{CONNECTION, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE, VIA};
+use http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, FORWARDED, HOST, HeaderMap, HeaderName,
+    HeaderValue, SET_COOKIE, TRANSFER_ENCODING, UPGRADE, VARY, VIA,
+};
+
+use super::failure::Failure;
 
 /// Of HTTP/2's beginnings within HTTP/1, which nobody uses.
 const HTTP2_SETTINGS: &str = "http2-settings";
 
-/// What a client must not say of itself.
+/// What a client must not say of itself. Behind CGI and its kin `_` in a name means `-`.
 fn is_forwarding(name: &HeaderName) -> bool {
-    *name == FORWARDED || name.as_str().starts_with("x-forwarded-") || name == "x-real-ip"
+    let name = name.as_str().as_bytes();
+    let begins = |with: &[u8]| {
+        name.len() >= with.len()
+            && name.iter().zip(with).all(|(&byte, &other)| byte == other || byte == b'_' && other == b'-')
+    };
+    name == FORWARDED.as_str().as_bytes()
+        || begins(b"x-forwarded-")
+        || begins(b"x-real-ip") && name.len() == b"x-real-ip".len()
+}
+
+/// What is meant for all recipients, or says where a message ends: `Connection` names it in vain (RFC 9110 §7.6.1).
+fn is_for_all(name: &HeaderName) -> bool {
+    const NAMES: [HeaderName; 7] =
+        [HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CACHE_CONTROL, SET_COOKIE, VARY, CONTENT_RANGE];
+    NAMES.contains(name) || is_targeted(name)
+}
+
+/// The members of a field's lines, without the white space around them.
+fn members<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    let lines = headers.get_all(name).into_iter();
+    lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b',')).map(<[u8]>::trim_ascii)
+}
+
+/// Removes the fields that `Connection` names, and the names with them: what a cache keys on is what the origin
+/// sees then. What it says of the connection itself stays.
+pub(crate) fn strip_named(headers: &mut HeaderMap) {
+    const OPTIONS: [&[u8]; 3] = [b"close", b"keep-alive", b"upgrade"];
+    let is_option = |member: &[u8]| OPTIONS.iter().any(|option| option.eq_ignore_ascii_case(member));
+    // One line, and one word that everybody says: nearly always.
+    if members(headers, &CONNECTION).all(is_option) {
+        return;
+    }
+    let named = members(headers, &CONNECTION).filter(|member| !is_option(member));
+    let named: Vec<HeaderName> = named.filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
+    let is_upgrade = members(headers, &CONNECTION).any(|member| member.eq_ignore_ascii_case(b"upgrade"));
+    for name in named.iter().filter(|name| !is_for_all(name)) {
+        headers.remove(name);
+    }
+    headers.remove(CONNECTION);
+    if is_upgrade {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    }
 }
 
 /// Removes what belongs to the connection it came on (RFC 9110 §7.6.1), and gives back the protocol that the
 /// sender would like to speak instead.
 pub(super) fn strip_connection(headers: &mut HeaderMap) -> Option<HeaderValue> {
-    let upgrade = headers.remove(UPGRADE).filter(|wanted| {
-        let says = |value: &HeaderValue| {
-            value
-                .as_bytes()
-                .split(|&byte| byte == b',')
-                .any(|word| word.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
-        };
-        headers.get_all(CONNECTION).iter().any(says) && !wanted.as_bytes().eq_ignore_ascii_case(b"h2c")
-    });
+    strip_named(headers);
+    let is_meant = members(headers, &CONNECTION).any(|member| member.eq_ignore_ascii_case(b"upgrade"))
+        && !members(headers, &UPGRADE).any(|protocol| protocol.eq_ignore_ascii_case(b"h2c"));
+    let upgrade = headers.remove(UPGRADE).filter(|_| is_meant);
     strip_hop_by_hop(headers);
     headers.remove(HTTP2_SETTINGS);
     upgrade
+}
+
+/// Has an answer say its length once, and not at all where it comes in chunks (RFC 9112 §6.3, RFC 9110 §8.6).
+pub(super) fn settle_length(headers: &mut HeaderMap) -> Result<(), Failure> {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+        let mut codings = members(headers, &TRANSFER_ENCODING);
+        let is_chunked = codings.next().is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"));
+        return if is_chunked && codings.next().is_none() { Ok(()) } else { Err(Failure::Malformed) };
+    }
+    let mut lengths = members(headers, &CONTENT_LENGTH);
+    let Some(length) = lengths.next() else { return Ok(()) };
+    let is_number = !length.is_empty() && length.iter().all(u8::is_ascii_digit);
+    if !is_number || !lengths.all(|other| other == length) {
+        return Err(Failure::Malformed);
+    }
+    let length = HeaderValue::from_bytes(length).map_err(|_| Failure::Malformed)?;
+    drop(lengths);
+    headers.insert(CONTENT_LENGTH, length);
+    Ok(())
 }
 
 /// Adds the line that says which way a message went (RFC 9110 §7.6.3).
@@ -116,6 +177,7 @@ mod tests {
         assert_eq!(upgrade("keep-alive, Upgrade", "websocket"), Some(HeaderValue::from_static("websocket")));
         assert_eq!(upgrade("keep-alive", "websocket"), None);
         assert_eq!(upgrade("upgrade, http2-settings", "h2c"), None);
+        assert_eq!(upgrade("upgrade", "websocket, h2C"), None);
     }
 
     #[test]
@@ -126,6 +188,8 @@ mod tests {
             ("x-forwarded-for", "evil"),
             ("x-forwarded-prefix", "evil"),
             ("x-real-ip", "evil"),
+            ("x_real_ip", "evil"),
+            ("x_forwarded-for", "evil"),
         ]);
         set_forwarded(&mut headers, Some("[::ffff:10.0.0.1]:5".parse().unwrap()));
         assert!(headers.values().all(|value| !value.to_str().unwrap().contains("evil")), "{headers:?}");

@@ -1,8 +1,10 @@
 //! Interim answers (102, 103) on their way from the origin to the client.
 
 use edge_isr_core::model::storable::strip_hop_by_hop;
+use http::header::CONTENT_LENGTH;
 use http::{Request, StatusCode};
 
+use super::fields::strip_named;
 use crate::front::Visitor;
 
 /// The most bytes of one.
@@ -16,7 +18,10 @@ pub(super) fn forward<B>(request: &mut Request<B>, visitor: Visitor) {
             return;
         }
         let mut headers = answer.headers().clone();
+        strip_named(&mut headers);
         strip_hop_by_hop(&mut headers);
+        // It has no body, whatever it says (RFC 9110 §8.6).
+        headers.remove(CONTENT_LENGTH);
         let reason = answer.status().canonical_reason().unwrap_or("Interim");
         let mut head = format!("HTTP/1.1 {} {reason}\r\n", answer.status().as_str()).into_bytes();
         for (name, value) in &headers {

@@ -36,6 +36,7 @@ use tower_service::Service;
 
 pub use self::answer::Answer;
 use self::failure::Failure;
+pub(crate) use self::fields::strip_named;
 use self::outgoing::Outgoing;
 use self::pool::{Lease, Pool, Target};
 use self::request::Hosts;
@@ -138,6 +139,7 @@ where
             tokio::spawn(tunnel::join(client, hyper::upgrade::on(&mut response)));
             return Ok(switched(response, protocol));
         }
+        fields::settle_length(response.headers_mut())?;
         let received = std::mem::replace(response.version_mut(), Version::HTTP_11);
         fields::strip_connection(response.headers_mut());
         fields::add_via(response.headers_mut(), received);

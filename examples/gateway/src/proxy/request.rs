@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use edge_isr_core::model::authority::{Scheme, normalize};
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, UPGRADE};
 use http::uri::{PathAndQuery, Uri};
 use http::{Extensions, Method, Version, request};
 
@@ -19,16 +19,13 @@ pub(super) fn prepare(
 ) -> Result<Option<HeaderValue>, Failure> {
     into_origin_form(parts)?;
     hosts.check(&mut parts.headers)?;
-    if let Some(expected) = parts.headers.remove(EXPECT)
-        && !expected.as_bytes().eq_ignore_ascii_case(b"100-continue")
-    {
-        return Err(Failure::Expectation);
-    }
     // A page's render has no body, whatever the visitor's request had.
     if !has_body && parts.headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0") {
         parts.headers.remove(CONTENT_LENGTH);
     }
     let upgrade = fields::strip_connection(&mut parts.headers);
+    // HTTP/1.0 knows no upgrades (RFC 9110 §7.8).
+    let upgrade = upgrade.filter(|_| parts.version == Version::HTTP_11);
     fields::set_forwarded(&mut parts.headers, peer);
     fields::add_via(&mut parts.headers, parts.version);
     if let Some(protocol) = &upgrade {
@@ -76,6 +73,7 @@ impl Hosts {
         Self { accepted, of_origin }
     }
 
+    /// Checks the host, and has it told in one spelling.
     fn check(&self, headers: &mut HeaderMap) -> Result<(), Failure> {
         let mut lines = headers.get_all(HOST).iter();
         let Some(host) = lines.next() else {
@@ -87,11 +85,13 @@ impl Hosts {
         let host = host.to_str().ok().filter(|_| is_one).and_then(|host| normalize(host, Scheme::Http));
         let host = host.ok_or(Failure::BadHost)?;
         let bare = host.strip_suffix(":443").unwrap_or(&host);
-        match self.accepted.is_empty() || self.accepted.binary_search_by(|known| (**known).cmp(bare)).is_ok()
-        {
-            true => Ok(()),
-            false => Err(Failure::UnknownHost),
+        if !self.accepted.is_empty() && self.accepted.binary_search_by(|known| (**known).cmp(bare)).is_err() {
+            return Err(Failure::UnknownHost);
         }
+        if headers.get(HOST).is_some_and(|told| told.as_bytes() != host.as_bytes()) {
+            headers.insert(HOST, HeaderValue::from_str(&host).map_err(|_| Failure::BadHost)?);
+        }
+        Ok(())
     }
 }
 
@@ -108,7 +108,7 @@ mod tests {
             Hosts::new(&accepted, "o:1".to_owned()).check(&mut headers).map(|()| headers[HOST].clone())
         };
         assert_eq!(check(&[], &[]), Ok(HeaderValue::from_static("o:1")));
-        assert_eq!(check(&[], &["WWW.Example.com"]), Ok(HeaderValue::from_static("WWW.Example.com")));
+        assert_eq!(check(&[], &["WWW.Example.com"]), Ok(HeaderValue::from_static("www.example.com")));
         for bad in [&["a", "a"][..], &["a b"], &[""], &["u@h"], &["h:x"]] {
             assert_eq!(check(&[], bad), Err(Failure::BadHost), "{bad:?}");
         }
