@@ -131,7 +131,13 @@ impl Framing {
 
     /// Takes a line without its `\n`.
     fn take(&mut self, line: &[u8]) -> Result<(), ()> {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let line = match line.strip_suffix(b"\r") {
+            // Within a body hyper looks for both bytes of an end, and for the first one wherever it stands.
+            Some(line) if self.is_in_body() && memchr(b'\r', line).is_some() => return Err(()),
+            Some(line) => line,
+            None if self.is_in_body() => return Err(()),
+            None => line,
+        };
         match self.part {
             Part::Start if line.is_empty() => {}
             Part::Start => self.begin(line),
@@ -176,10 +182,15 @@ impl Framing {
                     (!head.is_chunked && !differs).then_some(()).ok_or(())
                 }
             },
-            b't' | b'T' if value_of(line, b"transfer-encoding").is_some() => {
-                head.is_chunked = true;
-                (head.length.is_none() && !head.is_read).then_some(()).ok_or(())
-            }
+            b't' | b'T' => match value_of(line, b"transfer-encoding") {
+                None => Ok(()),
+                Some(coding) => {
+                    let is_chunked = coding.trim_ascii().eq_ignore_ascii_case(b"chunked");
+                    let is_first = !std::mem::replace(&mut head.is_chunked, true);
+                    let is_alone = head.length.is_none() && !head.is_read;
+                    (is_chunked && is_first && is_alone).then_some(()).ok_or(())
+                }
+            },
             _ => Ok(()),
         }
     }
@@ -290,9 +301,105 @@ mod tests {
         let inside = chunked(&format!("{length:x};a=b\r\n{smuggled}\r\n0\r\nHost: a\r\nHost: b\r\n\r\n"));
         assert!(ends_well(&inside));
         assert!(!ends_well(&format!("{inside}{smuggled}")));
-        for broken in ["g\r\n", "\r\n", "-1\r\n", "1\r\naX\r\n", "10000000000000000\r\n", "1x\r\na\r\n"] {
+        for broken in [
+            "g\r\n",
+            "\r\n",
+            "-1\r\n",
+            "1\r\naX\r\n",
+            "10000000000000000\r\n",
+            "1x\r\na\r\n",
+            "1\na\r\n",
+            "1;a\rb\r\na\r\n",
+            "1\r\na\n0\r\n\r\n",
+            "0\r\nX: y\n\r\n\r\n",
+            "0\r\nX: y\rz\r\n\r\n",
+            "0\r\n\n\r\n",
+        ] {
             let fault = follow(chunked(broken).as_bytes(), 7).err();
             assert!(matches!(fault, Some(Fault::Body(_))), "{broken:?}");
+        }
+    }
+
+    /// The targets and bodies of requests as the follower frames them, up to where it refuses.
+    fn framed(bytes: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let (mut framing, mut found, mut head, mut body) =
+            (Framing::new(1000), Vec::new(), Vec::new(), Vec::new());
+        for &byte in bytes {
+            let is_data = matches!(framing.part, Part::Body(_) | Part::Chunk(_));
+            let was_in_head = matches!(framing.part, Part::Start | Part::Fields);
+            if framing.follow(&[byte]).is_err() {
+                break;
+            }
+            match () {
+                () if is_data => body.push(byte),
+                () if was_in_head => head.push(byte),
+                () => {}
+            }
+            let has_begun = head.iter().any(|byte| !byte.is_ascii_whitespace());
+            if has_begun && framing.part == Part::Start && framing.line.is_empty() {
+                let target = head.split(|&byte| byte == b' ').nth(1).unwrap_or_default().to_vec();
+                found.push((target, std::mem::take(&mut body)));
+                head.clear();
+            }
+        }
+        found
+    }
+
+    /// The same as hyper frames them, up to where it refuses.
+    async fn framed_by_hyper(bytes: Vec<u8>) -> Vec<(Vec<u8>, Vec<u8>)> {
+        use http_body_util::BodyExt as _;
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+        let found = std::sync::Mutex::new(Vec::new());
+        let (ours, theirs) = tokio::io::duplex(1 << 20);
+        let (mut read, mut write) = tokio::io::split(ours);
+        let service = hyper::service::service_fn(|request: http::Request<hyper::body::Incoming>| async {
+            let target = request.uri().to_string().into_bytes();
+            if let Ok(body) = request.into_body().collect().await {
+                found.lock().unwrap().push((target, body.to_bytes().to_vec()));
+            }
+            Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
+        });
+        let mut http1 = hyper::server::conn::http1::Builder::new();
+        let serving = http1.header_read_timeout(None);
+        let serving = serving.serve_connection(hyper_util::rt::TokioIo::new(theirs), service);
+        let client = async {
+            write.write_all(&bytes).await.unwrap();
+            write.shutdown().await.unwrap();
+            _ = read.read_to_end(&mut Vec::new()).await;
+        };
+        _ = futures_util::future::join(serving, client).await;
+        found.into_inner().unwrap()
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(3000))]
+
+        /// hyper never sees another request, or another body, than the follower does.
+        #[test]
+        fn d23_whatever_is_let_through_hyper_frames_the_same(
+            parts in proptest::collection::vec(proptest::sample::select(vec![
+                "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n",
+                "POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n",
+                "GET /c HTTP/1.1\r\nHost: h\r\n\r\n", "POST /d HTTP/1.1\n", "Host: h\n", "Host: h\r\n",
+                "Transfer-Encoding: chunked\r\n", "Content-Length: 2\r\n", "Content-Length: 2\n",
+                "3\r\nabc\r\n", "0\r\n", "0\r\n\r\n", "1\r\n", "1;x\r\n", "1 \r\n", "01\r\n", "a", "X: y", "X: y\r\n",
+                "X: y\n", "\r\n", "\r\n\r\n", "\n", "\r", ";", " ", "\t", "0", "\0", ":",
+            ]), 1..12),
+            begins_in_trailers: bool,
+        ) {
+            let begin = "POST /t HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n";
+            let text = format!("{}{}", if begins_in_trailers { begin } else { "" }, parts.concat());
+            // hyper gets what is let through, and no more.
+            let mut framing = Framing::new(1000);
+            let sound = match framing.follow(text.as_bytes()) {
+                Ok(()) => text.len(),
+                Err(Fault::Head(at) | Fault::Body(at)) => at,
+            };
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let theirs = runtime.block_on(framed_by_hyper(text.as_bytes()[..sound].to_vec()));
+            let ours = framed(text.as_bytes());
+            proptest::prop_assert!(ours.starts_with(&theirs), "{text:?}: {ours:?}, to hyper {theirs:?}");
         }
     }
 
