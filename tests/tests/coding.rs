@@ -155,7 +155,8 @@ async fn what_is_not_to_be_coded_or_gains_nothing_by_it_is_left_alone() {
     };
     let noise: Vec<u8> = (0..5_000).map(noise).collect();
     let html = ("content-type", HTML);
-    let cases: Vec<(&str, bool, Box<dyn Fn() -> Response + Send + Sync>)> = vec![
+    type Answers = Box<dyn Fn() -> Response + Send + Sync>;
+    let cases: Vec<(&str, bool, Answers)> = vec![
         ("short", false, Box::new(move || answer(&[html], "x".repeat(859)))),
         ("a picture", false, Box::new(|| answer(&[("content-type", "image/png")], text(1)))),
         ("of no kind", false, Box::new(|| answer(&[], text(1)))),
@@ -432,7 +433,7 @@ async fn p03_a_tag_that_comes_too_late_kills_the_page_in_all_its_forms() {
         let (late, isr) = (edge_isr_stories::Gate::default(), Isr::builder().build().unwrap());
         let renders = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
         let handler = axum::routing::get({
-            let (late, renders) = (late.clone(), renders.clone());
+            let (late, renders) = (late.clone(), std::sync::Arc::clone(&renders));
             move |isr: IsrContext| async move {
                 tokio::spawn(async move {
                     late.pass().await;
