@@ -191,3 +191,64 @@ async fn a_client_that_stops_reading_is_let_go() {
     origin.until(|origin| origin.left() == 1).await;
     drop(lazy);
 }
+
+/// A stop reaches a connection of HTTP/2 whatever was asked on it before.
+#[tokio::test]
+async fn a_stop_reaches_http2_after_a_miss() {
+    let (origin, gate) = site().await;
+    gate.stopped().await;
+    // The end of all patience is not what ends it.
+    let mut gate = Gate::with(origin.address, |_, front| front.drain = Duration::from_secs(3600)).await;
+    let socket = tokio::net::TcpStream::connect(gate.address).await.unwrap();
+    let (mut sender, connection) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(socket)).await.unwrap();
+    let ended = tokio::spawn(connection);
+    // One whose origin has to be waited for.
+    let slow = tokio::spawn({
+        let mut sender = sender.clone();
+        async move { ask(&mut sender, http::Request::get("http://site/slow"), "").await }
+    });
+    origin.until(|origin| origin.count("/slow") == 1).await;
+    origin.go_on();
+    assert_eq!(slow.await.unwrap(), (200, "slow".to_owned()));
+    assert_eq!(ask(&mut sender, http::Request::get("http://site/"), "").await.0, 200);
+    gate.stop();
+    // The client would stay.
+    soon(ended).await.unwrap().unwrap();
+    drop(sender);
+    soon(gate.stopped()).await;
+}
+
+/// Who asks for much over HTTP/2 and reads nothing of it is let go, as over HTTP/1.
+#[tokio::test]
+async fn http2_clients_that_read_nothing_are_let_go() {
+    let origin = Origin::start(|_| Reply::ok("Cache-Control: no-store\r\n", vec![b'x'; 4 << 20])).await;
+    let gate = Gate::with(origin.address, |_, front| {
+        front.head_timeout = Duration::from_millis(200);
+        front.idle_timeout = Duration::from_millis(200);
+    })
+    .await;
+    let socket = tokio::net::TcpStream::connect(gate.address).await.unwrap();
+    let (mut sender, connection) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(socket)).await.unwrap();
+    let ended = tokio::spawn(connection);
+    let request = http::Request::get("http://site/").body(Full::<Bytes>::default()).unwrap();
+    let answer = soon(sender.send_request(request)).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let _ = soon(ended).await.unwrap();
+    drop(answer);
+}
+
+/// A client of HTTP/2 has as long for its first words as one of HTTP/1.
+#[tokio::test]
+async fn half_a_beginning_is_timed_out() {
+    let origin = Origin::start(|_| Reply::ok("", "page")).await;
+    let gate = Gate::with(origin.address, |_, front| front.head_timeout = Duration::from_millis(200)).await;
+    for half in ["P", "PRI * HTTP/2.0\r\n\r\n"] {
+        let mut client = gate.client().await;
+        client.send(half).await;
+        assert_eq!(client.answer(false).await.status, 408, "{half:?}");
+        assert!(client.is_ended().await);
+    }
+    assert_eq!(origin.requests().len(), 0);
+}

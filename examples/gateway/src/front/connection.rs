@@ -86,12 +86,10 @@ where
 {
     let mut is_told = false;
     poll_fn(|cx| {
-        if house.is_closing() {
-            // It was woken by this waker, which wakes once; the next time it is to end at once.
-            line.register(cx.waker());
-            if !std::mem::replace(&mut is_told, true) {
-                tell(connection.as_mut());
-            }
+        // Before the look, and each time: a waker wakes once.
+        line.register(cx.waker());
+        if house.is_closing() && !std::mem::replace(&mut is_told, true) {
+            tell(connection.as_mut());
         }
         // What went wrong with a client is the client's business.
         match connection.as_mut().poll(cx) {

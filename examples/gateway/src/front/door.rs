@@ -141,31 +141,31 @@ where
             StateProj::Asked { future, visitor, guard } => {
                 let Poll::Ready(answer) = future.poll(cx) else {
                     if let Some(visitor) = visitor {
-                        guard.get_or_insert_with(|| InService::begin(visitor)).wait(cx.waker());
+                        guard.get_or_insert_with(|| InService::begin(visitor));
                     }
                     return Poll::Pending;
                 };
-                let guard = guard.take();
-                if let Some(guard) = &guard {
-                    guard.is_answered();
-                }
+                let line = guard.take().map(InService::answered);
                 let answer = answer?;
                 if let Some(visitor) = visitor
                     && answer.status() == StatusCode::SWITCHING_PROTOCOLS
                 {
                     visitor.become_tunnel();
                 }
-                Poll::Ready(Ok(answer.map(|body| Served::new(body, guard))))
+                Poll::Ready(Ok(answer.map(|body| Served::new(body, line))))
             }
         }
     }
 }
 
 pin_project! {
-    /// The body of an answer. While it comes in, its connection waits for nobody else.
+    /// The body of an answer. While more of it is to come, its connection waits for nobody else. A client that
+    /// takes none of what is there, as HTTP/2 lets it, is waited for: then nobody asks for more.
     pub(crate) struct Served<B> {
         #[pin]
         kind: Kind<B>,
+        // `None` where all of it was there at once.
+        line: Option<Arc<Line>>,
         guard: Option<InService>,
     }
 }
@@ -180,11 +180,11 @@ pin_project! {
 
 impl<B> Served<B> {
     const fn made(text: Bytes) -> Self {
-        Self { kind: Kind::Made { text: Some(text) }, guard: None }
+        Self { kind: Kind::Made { text: Some(text) }, line: None, guard: None }
     }
 
-    const fn new(body: B, guard: Option<InService>) -> Self {
-        Self { kind: Kind::App { body }, guard }
+    const fn new(body: B, line: Option<Arc<Line>>) -> Self {
+        Self { kind: Kind::App { body }, line, guard: None }
     }
 }
 
@@ -197,12 +197,19 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>>> Body for Served<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match self.project().kind.project() {
-            KindProj::Made { text } => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
-            KindProj::App { body } => {
-                Poll::Ready(ready!(body.poll_frame(cx)).map(|frame| frame.map_err(Into::into)))
+        let this = self.project();
+        let body = match this.kind.project() {
+            KindProj::Made { text } => return Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            KindProj::App { body } => body,
+        };
+        let frame = body.poll_frame(cx);
+        if let Some(line) = this.line {
+            match frame {
+                Poll::Pending => _ = this.guard.get_or_insert_with(|| InService::go_on(line)),
+                Poll::Ready(_) => *this.guard = None,
             }
         }
+        Poll::Ready(ready!(frame).map(|frame| frame.map_err(Into::into)))
     }
 
     #[inline]

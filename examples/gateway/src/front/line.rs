@@ -15,7 +15,7 @@ const MAX_INTERIM_BYTES: usize = 64 << 10;
 #[derive(Debug)]
 pub(crate) struct Line {
     peer: SocketAddr,
-    /// Requests that wait for their answers, or whose answers are still coming in.
+    /// Requests that wait for their answers, or for more of them.
     in_service: AtomicU32,
     /// How many requests there were.
     count: AtomicU32,
@@ -104,14 +104,16 @@ impl InService {
         Self(Arc::clone(&visitor.line))
     }
 
-    /// Has the connection's task woken for interim answers. A waker wakes once.
-    pub(super) fn wait(&self, waker: &Waker) {
-        self.0.register(waker);
+    /// An answer that has begun waits for more of itself.
+    pub(super) fn go_on(line: &Arc<Line>) -> Self {
+        line.in_service.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(line))
     }
 
     /// The answer begins: interim ones have no place any more.
-    pub(super) fn is_answered(&self) {
+    pub(super) fn answered(self) -> Arc<Line> {
         self.0.lock().of = None;
+        Arc::clone(&self.0)
     }
 }
 

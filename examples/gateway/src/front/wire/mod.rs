@@ -152,7 +152,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
 
     /// Ends the connection: with an answer where a head has begun, with an error where something is in progress.
     fn give_up(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.has_begun() && self.is_free() {
+        let has_begun = self.has_begun() || self.is_unknown() && !self.early.is_empty();
+        if has_begun && self.is_free() {
             // One try: the socket's buffer is empty, and who is this slow may miss it.
             let _ = Pin::new(&mut self.io).poll_write(cx, TOO_SLOW);
             self.refuse();
