@@ -6,6 +6,7 @@ use http::header::HeaderName;
 
 use super::route::Route;
 use super::{Config, Http};
+use crate::front::Visitor;
 
 /// What goes for gateway routes: of those that are not named all of it, of the others what they do not name.
 pub(super) fn of_origin(http: &Http, tag_headers: &[HeaderName], pass_tag_headers: bool) -> Policy {
@@ -50,6 +51,7 @@ impl Config {
             let tags: Vec<_> = route.tags.iter().map(|template| path_tag(template)).collect();
             around = around.route(&route.path, route.policy(&of_origin), tags);
         }
-        around
+        // The origin is told who asked. What a policy makes for everyone must not be, and the layer has one list.
+        if self.routes.iter().any(Route::is_policy) { around } else { around.extension::<Visitor>() }
     }
 }
