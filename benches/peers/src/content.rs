@@ -1,5 +1,5 @@
-//! The pages of a day: each body says which version of its tag it was made from, and whoever asks knows which version was
-//! announced before.
+//! The pages of a day: each body says which version of its tag it was made from, and whoever asks knows which
+//! version was announced before.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;

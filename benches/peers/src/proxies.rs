@@ -46,9 +46,12 @@ pub fn gateway(program: &Path, origin: SocketAddr, limits: Limits) -> Outcome<Pr
     Ok(Proxy { server, admin, _folder: folder })
 }
 
-/// nginx with `proxy_cache`, its files in memory: one worker, no log, open files kept.
-pub fn nginx(origin: SocketAddr) -> Outcome<Proxy> {
-    let (at, folder) = (free_port()?, Folder::new("nginx")?);
+/// nginx with `proxy_cache`, its files in memory: one worker, no log. With `keeps_open` it does not open a page's file
+/// anew for each hit.
+pub fn nginx(origin: SocketAddr, keeps_open: bool) -> Outcome<Proxy> {
+    let kept = "open_file_cache max=10000 inactive=600s;\nopen_file_cache_valid 600s;\n";
+    let kept = if keeps_open { kept } else { "" };
+    let (at, folder) = (free_port()?, Folder::new(if keeps_open { "nginx-open" } else { "nginx" })?);
     let path = folder.path().display();
     let config = format!(
         "daemon off;\nworker_processes 1;\npid {path}/pid;\nerror_log {path}/error.log;\nuser root;\n\
@@ -56,7 +59,7 @@ pub fn nginx(origin: SocketAddr) -> Outcome<Proxy> {
          http {{\n\
          access_log off;\nsendfile on;\ntcp_nopush on;\ntcp_nodelay on;\n\
          keepalive_requests 1000000000;\nkeepalive_timeout 600s;\n\
-         open_file_cache max=10000 inactive=600s;\nopen_file_cache_valid 600s;\n\
+         {kept}\
          client_body_temp_path {path}/body;\nproxy_temp_path {path}/proxy;\nfastcgi_temp_path {path}/fastcgi;\n\
          uwsgi_temp_path {path}/uwsgi;\nscgi_temp_path {path}/scgi;\n\
          proxy_cache_path {path}/cache levels=1:2 keys_zone=pages:64m max_size=1g inactive=1h use_temp_path=off;\n\

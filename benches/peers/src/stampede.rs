@@ -26,7 +26,7 @@ pub fn measure(report: &mut Report, settings: &Settings) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let proxies: [(&str, Proxy); 3] = [
         ("gateway", proxies::gateway(&settings.gateway()?, origin.at, proxies::USUAL)?),
-        ("nginx `proxy_cache`", proxies::nginx(origin.at)?),
+        ("nginx `proxy_cache`", proxies::nginx(origin.at, false)?),
         ("Varnish", proxies::varnish(origin.at)?),
     ];
     let mut rows = Vec::new();
