@@ -13,15 +13,32 @@ use crate::path_tag::PathTags;
 use crate::routes::{Route, Table};
 use crate::service::IsrService;
 
-/// Copies one type of extension from the visitor's request to the handler's.
-pub(crate) type LetThrough = Arc<dyn Fn(&Extensions, &mut Extensions) + Send + Sync>;
+/// Copies one type of extension.
+type CopyOne = dyn Fn(&Extensions, &mut Extensions) + Send + Sync;
 
-fn copy<T: Clone + Send + Sync + 'static>() -> LetThrough {
-    Arc::new(|from, to| {
-        if let Some(value) = from.get::<T>() {
-            to.insert(value.clone());
+/// Lets one type of extension of the visitor's request through to the handler.
+#[derive(Clone)]
+pub(crate) struct LetThrough {
+    copy: Arc<CopyOne>,
+    /// Only on gateway routes, whose origin may be told who asked.
+    only_origins: bool,
+}
+
+impl LetThrough {
+    fn new<T: Clone + Send + Sync + 'static>(only_origins: bool) -> Self {
+        let copy = |from: &Extensions, to: &mut Extensions| {
+            if let Some(value) = from.get::<T>() {
+                to.insert(value.clone());
+            }
+        };
+        Self { copy: Arc::new(copy), only_origins }
+    }
+
+    pub(crate) fn copy(&self, from: &Extensions, to: &mut Extensions, is_gateway: bool) {
+        if is_gateway || !self.only_origins {
+            (self.copy)(from, to);
         }
-    })
+    }
 }
 
 /// Where the layer stands.
@@ -122,7 +139,7 @@ impl<F: RouteFacts> IsrLayer<F> {
     /// Lets a type of the visitor's request extensions through to the handler. Nothing in it may differ
     /// between visitors.
     pub fn extension<T: Clone + Send + Sync + 'static>(mut self) -> Self {
-        self.let_through.push(copy::<T>());
+        self.let_through.push(LetThrough::new::<T>(false));
         self
     }
 
@@ -229,7 +246,14 @@ impl<F: RouteFacts> Around<F> {
     /// Lets a type of the visitor's request extensions through to the handler. Nothing in it may differ
     /// between visitors.
     pub fn extension<T: Clone + Send + Sync + 'static>(mut self) -> Self {
-        self.let_through.push(copy::<T>());
+        self.let_through.push(LetThrough::new::<T>(false));
+        self
+    }
+
+    /// Lets a type of the visitor's request extensions through on gateway routes alone: what their origin is told of who
+    /// asked first, whose answer is everyone's if the origin says so.
+    pub fn origin_extension<T: Clone + Send + Sync + 'static>(mut self) -> Self {
+        self.let_through.push(LetThrough::new::<T>(true));
         self
     }
 

@@ -57,11 +57,9 @@ impl<S, F> Shared<S, F> {
     }
 
     /// The visitor's extensions that the layer lets through to the handler.
-    pub(crate) fn let_through(&self, from: &Extensions) -> Extensions {
+    pub(crate) fn let_through(&self, from: &Extensions, is_gateway: bool) -> Extensions {
         let mut to = Extensions::new();
-        for copy in &*self.let_through {
-            copy(from, &mut to);
-        }
+        self.let_through.iter().for_each(|let_through| let_through.copy(from, &mut to, is_gateway));
         to
     }
 

@@ -48,12 +48,12 @@ impl Order {
         let (mut extensions, params) = shared.facts_of(parts, &uri);
         let (tags, missing) = route.tags.fill(&params);
         F::take_over(&parts.extensions, &mut extensions);
-        extensions.extend(shared.let_through(&parts.extensions));
+        let is_gateway = route.rules.origin.is_some();
+        extensions.extend(shared.let_through(&parts.extensions, is_gateway));
         let path: Box<str> = parts.uri.path().into();
         // A nested router cuts off the front, and leaves `/` of the whole; whoever changed more did it by
         // something that is not in the key.
         let is_rewritten = !key.path().ends_with(&*path) && &*path != "/";
-        let is_gateway = route.rules.origin.is_some();
         let handed_on = is_gateway.then(|| HandedOn::of(&shared.isr, route, parts));
         let route = Arc::clone(route);
         Self { key, route, path, extensions, tags, missing, is_rewritten, is_passed: false, handed_on }

@@ -72,7 +72,7 @@ impl Gateway {
         });
         let proxy = proxy.ok_or_else(|| StartError::Origin(config.origin.clone()))?;
         let isr = isr(config)?;
-        let layer = config.layer(&isr).extension::<front::Visitor>().build()?;
+        let layer = config.layer(&isr).build()?;
         let app = tower_layer::Layer::layer(&layer, proxy);
         let settings = front::Settings::of(config);
         let listener = listen("listen", config.listen).await?;

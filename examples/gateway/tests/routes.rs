@@ -135,3 +135,12 @@ async fn a_gateway_route_changes_what_it_names_and_the_origin_says_the_rest() {
         assert!(site.get(target).await.is_hit(), "{target}");
     }
 }
+
+#[tokio::test]
+async fn p23_origins_are_told_who_asked_but_for_what_a_policy_makes_for_everyone() {
+    let site = Site::new("asked", |_| Reply::ok("", "")).await;
+    site.get("/posts/1").await;
+    site.get("/shop").await;
+    assert_eq!(site.origin.last("/posts/1").field("x-forwarded-for"), None);
+    assert_eq!(site.origin.last("/shop").field("x-forwarded-for").as_deref(), Some("127.0.0.1"));
+}

@@ -126,6 +126,7 @@ mod published {
         let mut lines = exporter.0.lock().unwrap().clone();
         assert!(lines.remove("edge_isr_bytes").is_some_and(|bytes| bytes > 0.0));
         let expected = [
+            ("edge_isr_coded_total", 0.0),
             ("edge_isr_collapsed_total", 1.0),
             ("edge_isr_pages", 1.0),
             ("edge_isr_renders_total", 1.0),

@@ -20,6 +20,7 @@ pub(super) fn text(isr: &Isr) -> Answer {
         ("edge_isr_renders_total", "counter", "Requests to the origin that fill pages.", stats.renders),
         ("edge_isr_stored_total", "counter", "Pages stored.", stats.stored),
         ("edge_isr_collapsed_total", "counter", "Requests answered by another's render.", stats.collapsed),
+        ("edge_isr_coded_total", "counter", "Compressed forms of pages made.", stats.coded),
         ("edge_isr_pages", "gauge", "Pages in memory.", stats.pages as u64),
         ("edge_isr_bytes", "gauge", "Bytes they hold, as accounted.", stats.bytes),
         ("edge_isr_health_notes", "gauge", "What /health has to say.", isr.health().notes.len() as u64),

@@ -51,7 +51,7 @@ impl Config {
             let tags: Vec<_> = route.tags.iter().map(|template| path_tag(template)).collect();
             around = around.route(&route.path, route.policy(&of_origin), tags);
         }
-        // The origin is told who asked. What a policy makes for everyone must not be, and the layer has one list.
-        if self.routes.iter().any(Route::is_policy) { around } else { around.extension::<Visitor>() }
+        // The origin is told who asked; what a policy makes for everyone must not be.
+        around.origin_extension::<Visitor>()
     }
 }
