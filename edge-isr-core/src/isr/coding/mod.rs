@@ -91,11 +91,13 @@ impl Isr {
         // Hits need no runtime, but this does.
         let (Ok(runtime), Some(key)) = (Handle::try_current(), page.key()) else { return };
         let hash = key.hash();
-        if self.is_closing() || !self.0.pages.holds(hash, page) || !page.begin(coding) {
+        // It may be there with another form by now, for which work was begun.
+        let Some(page) = self.0.pages.standing(hash, page) else { return };
+        if self.is_closing() || !page.begin(coding) {
             return;
         }
         let held = (slot, self.0.busy.begin());
-        let (isr, page) = (self.clone(), Arc::clone(page));
+        let isr = self.clone();
         runtime.spawn_blocking(move || {
             isr.code(hash, &page, coding);
             drop(held);
@@ -112,10 +114,12 @@ impl Isr {
                 let form = Form::new(coding, self.0.heads.of(parts), &own, &body);
                 if self.add_form(hash, page, form) {
                     self.0.counters.coded();
+                    // The one with the form says so; this one may come back from the second tier without it.
+                    page.end(coding);
                 }
             }
             Coded::NotSmaller => self.0.pages.leave_uncoded(hash, page),
-            Coded::Unwanted => {}
+            Coded::Unwanted => page.end(coding),
         }
     }
 

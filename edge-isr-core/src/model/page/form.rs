@@ -143,7 +143,7 @@ impl Page {
         self.codings.load(Ordering::Relaxed) & CODABLE != 0
     }
 
-    /// Whether work on a coded form was begun. It is begun once.
+    /// Whether work on a coded form was begun. It is begun once, while the page stands where it is.
     #[must_use]
     #[inline]
     pub fn is_begun(&self, coding: Coding) -> bool {
@@ -154,6 +154,11 @@ impl Page {
     #[must_use]
     pub fn begin(&self, coding: Coding) -> bool {
         self.codings.fetch_or(coding.bit(), Ordering::Relaxed) & coding.bit() == 0
+    }
+
+    /// Lets work on a coded form be begun again.
+    pub fn end(&self, coding: Coding) {
+        self.codings.fetch_and(!coding.bit(), Ordering::Relaxed);
     }
 
     /// Takes it that no coding makes the page smaller.

@@ -9,15 +9,19 @@ use crate::sync::lock;
 impl MemoryPages {
     /// Whether a page is there that comes of the same answer as this one.
     pub(crate) fn holds(&self, hash: u64, page: &Page) -> bool {
-        self.cache.peek(&hash).is_some_and(|standing| standing.is_same_answer(page))
+        self.standing(hash, page).is_some()
+    }
+
+    /// The page that is there, if it comes of the same answer as this one.
+    pub(crate) fn standing(&self, hash: u64, page: &Page) -> Option<Arc<Page>> {
+        self.cache.peek(&hash).filter(|standing| standing.is_same_answer(page))
     }
 
     /// Gives a page one more form, if it still stands there: it is replaced by itself with the form, so that its bytes
     /// are counted. Whether it was.
     pub(crate) fn add_form(&self, hash: u64, page: &Page, form: Form) -> bool {
         let _order = lock(self.order(hash));
-        let standing = self.cache.peek(&hash).filter(|standing| standing.is_same_answer(page));
-        let Some(standing) = standing else { return false };
+        let Some(standing) = self.standing(hash, page) else { return false };
         let Some(with_form) = standing.with_form(form) else { return false };
         self.cache.insert(hash, Arc::new(with_form));
         let is_kept = self.cache.contains_key(&hash);
@@ -41,7 +45,7 @@ impl MemoryPages {
     pub(crate) fn leave_uncoded(&self, hash: u64, page: &Page) {
         let _order = lock(self.order(hash));
         page.leave_uncoded();
-        if let Some(standing) = self.cache.peek(&hash).filter(|standing| standing.is_same_answer(page)) {
+        if let Some(standing) = self.standing(hash, page) {
             standing.leave_uncoded();
         }
     }

@@ -6,6 +6,7 @@
 
 mod cache_control;
 mod cache_status;
+mod codings;
 mod conditional;
 mod http_date;
 mod key;
@@ -18,6 +19,7 @@ mod url;
 
 pub use cache_control::cache_control;
 pub use cache_status::cache_status;
+pub use codings::codings;
 pub use conditional::conditional;
 pub use http_date::http_date;
 pub use key::key;
@@ -32,9 +34,10 @@ pub use url::url;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const ALL: [Target; 11] = [
+pub const ALL: [Target; 12] = [
     ("cache_control", cache_control),
     ("cache_status", cache_status),
+    ("codings", codings),
     ("conditional", conditional),
     ("http_date", http_date),
     ("key", key),
