@@ -175,6 +175,19 @@ mod tests {
     }
 
     #[test]
+    fn p10_fields_for_one_kind_of_cache_are_known_by_their_end() {
+        for (name, expected) in [
+            ("cdn-cache-control", true),
+            ("akamai-cache-control", true),
+            ("surrogate-control", true),
+            ("cache-control", false),
+            ("surrogate-key", false),
+        ] {
+            assert_eq!(is_targeted(&HeaderName::from_static(name)), expected, "{name}");
+        }
+    }
+
+    #[test]
     fn p25_each_veto_has_its_reason() {
         for (name, value, reason) in [
             ("set-cookie", "a=b", Reason::SetCookie),

@@ -7,6 +7,8 @@ use async_trait::async_trait;
 use http::StatusCode;
 
 use super::super::Limits;
+use super::super::flight::{AtHead, Streaming};
+use super::super::stream::Growing;
 use super::super::test_engine::{Engine, key, policy};
 use super::*;
 use crate::error::{Error, Result as StoreResult};
@@ -40,6 +42,22 @@ fn p09_a_flight_is_joined_until_a_hard_invalidation_overtakes_it() {
     let second = board(&engine, 0);
     assert!(leads(&second));
     assert!(matches!(board(&engine, 0), Boarding::Follow(_)));
+}
+
+#[test]
+fn p01_a_flight_whose_head_has_come_is_joined_only_while_its_page_is_fresh() {
+    for overtake in
+        [|engine: &Engine| engine.invalidate(Mode::Soft), |engine: &Engine| engine.pass_seconds(10)]
+    {
+        let engine = Engine::new();
+        let (_writer, body) = Growing::new(None);
+        let streaming = Streaming::new(engine.page("/b", &policy()), body);
+        let permit = engine.lead("/a");
+        permit.announce(AtHead::Shared(Arc::new(streaming)));
+        assert!(matches!(engine.board("/a"), Boarding::Follow(_)));
+        overtake(&engine);
+        assert!(leads(&engine.board("/a")));
+    }
 }
 
 #[test]

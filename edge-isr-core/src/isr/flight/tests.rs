@@ -246,6 +246,15 @@ fn p12_a_panic_while_a_flight_begins_leaves_the_key_free() {
 }
 
 #[test]
+fn p24_a_flight_says_whether_it_is_asked_with_one_visitors_credentials() {
+    let (flights, _) = flights();
+    let mut permit = lead(&flights, &written("/a"));
+    assert!(!permit.is_for_one());
+    permit.keep_to_one();
+    assert!(permit.is_for_one());
+}
+
+#[test]
 fn a_render_is_counted_from_when_the_handler_is_polled() {
     let (flights, _) = flights();
     let mut permit = lead(&flights, &written("/a"));
