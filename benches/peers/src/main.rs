@@ -72,7 +72,7 @@ const WHOLE: Pace = Pace {
     gateway_pairs: 9,
     seconds: 1,
     runs: 9,
-    seconds_of_misses: 3,
+    seconds_of_misses: 4,
     requests: 10_000_000,
 };
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 use edge_isr_bench::clock;
 use edge_isr_bench::outcome::Outcome;
 use edge_isr_bench::report::Unit;
+use edge_isr_bench::zipf::Random;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval_at};
 
 use crate::Settings;
 use crate::client::Connection;
@@ -18,11 +19,12 @@ use crate::process::micros;
 use crate::proxies;
 use crate::report::{Report, median};
 
-/// 27 connections that each ask a hundred times a second, and 40 that ask every 133 ms: 2,700 and 300 requests.
-const HITTERS: u32 = 27;
-const HIT_EVERY: Duration = Duration::from_millis(10);
-const OTHERS: u32 = 40;
-const OTHER_EVERY: Duration = Duration::from_micros(133_333);
+/// Requests a second, of which one in ten is not timed.
+const RATE: f64 = 1_000.0;
+const SHARE: f64 = 0.1;
+/// Connections of the hits that are timed, and of the others; of those ten wait at a time when they are misses.
+const HITTERS: usize = 30;
+const OTHERS: usize = 60;
 
 /// What the hits of one run took: of a hundred, 90 and 99 were no longer, in microseconds.
 #[derive(Debug, Clone, Copy)]
@@ -36,9 +38,9 @@ pub fn measure(report: &mut Report, settings: &Settings) -> Outcome {
     let pace = settings.pace;
     report.title("Hits beside misses, through the gateway");
     report.note(format!(
-        "3,000 requests a second over 67 connections. A tenth of them are hits, too, or misses of an origin that takes \
-         100 ms; the others are hits of one page of 16 KiB, and these are timed. {} pairs of runs of {} s each, taking \
-         turns at which is first; the ratios are the medians of the pairs'.",
+        "1,000 requests a second over 90 connections, at random moments. A tenth of them are hits, too, or misses of an \
+         origin that takes 100 ms; the others are hits of one page of 16 KiB, and these are timed. {} pairs of runs of \
+         {} s each, taking turns at which is first; the ratios are the medians of the pairs'.",
         pace.runs, pace.seconds_of_misses
     ));
     let origin = Origin::start()?;
@@ -96,15 +98,21 @@ fn write(report: &mut Report, pairs: &[(Times, Times)]) {
 /// One run; the others ask for slow pages that nobody asked for before, or for the page that all ask for.
 async fn run(at: SocketAddr, misses: bool, next: Arc<AtomicU32>, length: Duration) -> Outcome<Times> {
     let (mut hitters, mut others) = (JoinSet::new(), JoinSet::new());
-    for hitter in 0..HITTERS {
-        hitters.spawn(ask(at, HIT_EVERY, HIT_EVERY * hitter / HITTERS, length, || HOT.to_owned()));
+    let (mut hit, mut other) = (Vec::new(), Vec::new());
+    for _ in 0..HITTERS {
+        let (sender, turns) = unbounded_channel();
+        hit.push(sender);
+        hitters.spawn(ask(at, turns, || HOT.to_owned()));
     }
-    for other in 0..OTHERS {
+    for _ in 0..OTHERS {
+        let (sender, turns) = unbounded_channel();
+        other.push(sender);
         let next = Arc::clone(&next);
         let path =
             move || if misses { format!("/slow/{}", next.fetch_add(1, Relaxed)) } else { HOT.to_owned() };
-        others.spawn(ask(at, OTHER_EVERY, OTHER_EVERY * other / OTHERS, length, path));
+        others.spawn(ask(at, turns, path));
     }
+    let pacer = std::thread::spawn(move || pace(&hit, &other, length));
     let mut times = Vec::new();
     while let Some(took) = hitters.join_next().await {
         times.extend(took??);
@@ -112,6 +120,7 @@ async fn run(at: SocketAddr, misses: bool, next: Arc<AtomicU32>, length: Duratio
     while let Some(took) = others.join_next().await {
         took??;
     }
+    pacer.join().map_err(|_| "the thread that paces has panicked")?;
     times.sort_by(f64::total_cmp);
     let share = |of_hundred: usize| times.get(times.len() * of_hundred / 100).copied().unwrap_or(f64::NAN);
     Ok(Times { p50: share(50), p90: share(90), p99: share(99) })
@@ -119,21 +128,31 @@ async fn run(at: SocketAddr, misses: bool, next: Arc<AtomicU32>, length: Duratio
 
 const HOT: &str = "/page/16/0";
 
-/// Asks again and again on one connection; how long each took, in microseconds.
+/// Gives each connection its turns, at moments that know nothing of each other. A thread of its own does it, because
+/// the runtime's timers go off together, once a millisecond.
+fn pace(hit: &[UnboundedSender<()>], other: &[UnboundedSender<()>], length: Duration) {
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let (mut hits, mut others) = (hit.iter().cycle(), other.iter().cycle());
+    let (start, mut at) = (clock::now(), 0.0);
+    while at < length.as_secs_f64() {
+        at += -(1.0 - random.unit()).ln() / RATE;
+        let left = Duration::from_secs_f64(at).saturating_sub(start.elapsed());
+        std::thread::sleep(left);
+        let turns = if random.unit() < SHARE { &mut others } else { &mut hits };
+        // A connection that failed takes no turns; its task says why.
+        let _ = turns.next().map(|sender| sender.send(()));
+    }
+}
+
+/// Asks on one connection each time it is its turn; how long each took, in microseconds.
 async fn ask(
     at: SocketAddr,
-    every: Duration,
-    offset: Duration,
-    length: Duration,
+    mut turns: UnboundedReceiver<()>,
     path: impl Fn() -> String,
 ) -> Outcome<Vec<f64>> {
     let mut connection = Connection::open(at).await?;
-    let start = clock::now();
-    let mut ticks = interval_at((start + offset).into(), every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut times = Vec::new();
-    while start.elapsed() < length {
-        ticks.tick().await;
+    while turns.recv().await.is_some() {
         let path = path();
         let sent = clock::now();
         let answer = connection.get(&path).await?;
