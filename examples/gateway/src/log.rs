@@ -14,7 +14,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
-use crate::front::{Site, Upload};
+use crate::front::{Say, Site, Upload};
 
 /// What requests are logged under: `--log gateway::access=info`.
 const ACCESS: &str = "gateway::access";
@@ -45,6 +45,8 @@ impl<S> Logged<S> {
 impl<S: Site> Site for Logged<S> {
     type Body = S::Body;
     type Answer = Logging<S::Answer>;
+
+    const SAYS: Option<Say> = S::SAYS;
 
     #[inline]
     fn answer(

@@ -4,6 +4,7 @@
 mod common;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use common::client::soon;
 use common::{Answer, Client, Origin, Reply};
@@ -25,9 +26,14 @@ struct Watched {
 
 impl Watched {
     async fn before(origin: &Origin) -> Self {
+        Self::with(origin, |_| {}).await
+    }
+
+    async fn with(origin: &Origin, change: impl FnOnce(&mut Config)) -> Self {
         let here = "127.0.0.1:0".parse().unwrap();
         let mut config = Config::new(here, format!("http://{}", origin.address).parse().unwrap());
         config.admin = Some(Admin { listen: here, token: Token::new(TOKEN).unwrap() });
+        change(&mut config);
         let gateway = Gateway::bind(&config).await.unwrap();
         let (stop, told) = oneshot::channel();
         let (public, admin) = (gateway.local_addr().unwrap(), gateway.admin_addr().unwrap());
@@ -171,4 +177,48 @@ async fn p21_it_says_that_the_gateway_stops_until_the_last_request_is_answered()
     assert_eq!(client.answer(false).await.text(), "halfhalf");
     soon(site.running).await.unwrap();
     assert!(TcpStream::connect(site.admin).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn what_is_refused_before_it_is_a_question_is_told_as_everything_else_is() {
+    let origin = posts().await;
+    let site = Watched::before(&origin).await;
+    let bearer = format!("Authorization: Bearer {TOKEN}\r\n");
+    let long = "a".repeat(70_000);
+    for (status, field, request) in [
+        (405, "method", "TRACE /stats HTTP/1.1\r\nHost: site\r\n\r\n".to_owned()),
+        (405, "method", "CONNECT site:80 HTTP/1.1\r\nHost: site:80\r\n\r\n".to_owned()),
+        (400, "head", "GET * HTTP/1.1\r\nHost: site\r\n\r\n".to_owned()),
+        (400, "head", "GET / HTTP/1.1\r\n\r\n".to_owned()),
+        (400, "head", "garbage\r\n\r\n".to_owned()),
+        (400, "head", "HEAD /live HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".to_owned()),
+        (417, "expect", format!("POST /revalidate HTTP/1.1\r\nHost: site\r\n{bearer}Expect: x\r\n\r\n")),
+        (431, "head", format!("GET /live HTTP/1.1\r\nHost: site\r\nX: {long}\r\n\r\n")),
+    ] {
+        // What was asked before on the connection is answered first, whatever is written together.
+        for before in ["", "GET /live HTTP/1.1\r\nHost: site\r\n\r\n"] {
+            let mut client = Client::connect(site.admin).await;
+            client.send([before, &request].concat()).await;
+            if !before.is_empty() {
+                assert_eq!(client.answer(false).await.text(), "{\"state\":\"live\"}\n");
+            }
+            let answer = client.answer(before.is_empty() && request.starts_with("HEAD")).await;
+            assert_eq!(answer.status, status, "{request:.80}");
+            assert_eq!(answer.field("content-type").as_deref(), Some("application/json"), "{request:.80}");
+            assert_eq!(answer.field("cache-control").as_deref(), Some("no-store"), "{request:.80}");
+            assert_eq!(answer.field("allow").is_some(), status == 405);
+            if !(before.is_empty() && request.starts_with("HEAD")) {
+                let told = answer.text();
+                assert!(told.ends_with(&format!(",\"field\":\"{field}\"}}\n")), "{request:.80}: {told}");
+            }
+            assert!(client.is_ended().await, "something follows {request:.80}");
+        }
+    }
+    let hasty =
+        Watched::with(&origin, |config| config.limits.header_timeout = Duration::from_millis(200)).await;
+    let slow = Client::connect(hasty.admin).await.ask("GET /live HTTP/1.1\r\nHo").await;
+    assert_eq!((slow.status, &*slow.text()), (408, "{\"error\":\"took too long\",\"field\":\"head\"}\n"));
+    // Who shares pages is told in a line of text, as before.
+    let public = Client::connect(site.public).await.ask("TRACE / HTTP/1.1\r\nHost: site\r\n\r\n").await;
+    assert_eq!(public.text(), "405 Method Not Allowed\n");
 }

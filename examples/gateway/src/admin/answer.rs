@@ -25,7 +25,11 @@ impl Answer {
     }
 
     pub(super) fn into_response(self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::from(self.body));
+        self.into_bytes().map(Full::new)
+    }
+
+    fn into_bytes(self) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::from(self.body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.kind));
@@ -83,10 +87,31 @@ impl Refusal {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, field: "tag".to_owned(), what, header: None }
     }
 
+    /// 408: a body that does not come to its end.
+    pub(super) fn too_slow() -> Self {
+        let what = "took too long".to_owned();
+        Self { status: StatusCode::REQUEST_TIMEOUT, field: "body".to_owned(), what, header: None }
+    }
+
     pub(super) fn too_large(most: usize) -> Self {
         let what = format!("must have at most {most} bytes");
         Self { status: StatusCode::PAYLOAD_TOO_LARGE, field: "body".to_owned(), what, header: None }
     }
+}
+
+/// What the front refuses in the listener's place, before there is a question.
+pub(crate) fn refused(status: StatusCode) -> Response<Bytes> {
+    let (field, what) = match status {
+        StatusCode::METHOD_NOT_ALLOWED => ("method", "must be GET, HEAD or POST"),
+        StatusCode::URI_TOO_LONG => ("path", "is too long"),
+        StatusCode::REQUEST_TIMEOUT => ("head", "took too long"),
+        StatusCode::EXPECTATION_FAILED => ("expect", "must be 100-continue"),
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => ("head", "is larger than limits.head_bytes"),
+        _ => ("head", "can't be read as one request of HTTP"),
+    };
+    let header = (status == StatusCode::METHOD_NOT_ALLOWED).then_some((ALLOW, "GET, HEAD, POST"));
+    let refusal = Refusal { status, field: field.to_owned(), what: what.to_owned(), header };
+    Answer::from(refusal).into_bytes()
 }
 
 impl From<Refusal> for Answer {

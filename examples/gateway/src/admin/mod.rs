@@ -34,6 +34,7 @@ use tower_service::Service;
 
 use crate::config::Token;
 
+pub(crate) use answer::refused;
 use answer::{Answer, Refusal};
 use routes::Question;
 
@@ -134,5 +135,5 @@ async fn read<B: Body<Data = Bytes, Error: Into<BoxError>>>(body: B) -> Result<V
         if bytes > MOST_BODY { Err(Refusal::too_large(MOST_BODY)) } else { Ok(kept) }
     };
     let read = tokio::time::timeout(BODY_TIMEOUT, reading).await;
-    read.unwrap_or_else(|_| Err(Refusal::field("body", "took too long")))
+    read.unwrap_or_else(|_| Err(Refusal::too_slow()))
 }

@@ -96,7 +96,7 @@ impl<A: Site> hyper::service::Service<Request<Incoming>> for Door<A> {
         let request = match self.admit(request) {
             Ok(request) => request,
             Err(refusal) => {
-                let answer = refusal.answer(version != Version::HTTP_2);
+                let answer = refusal.answer(A::SAYS, version != Version::HTTP_2);
                 return Serving { state: State::Refused { answer: Some(answer) } };
             }
         };

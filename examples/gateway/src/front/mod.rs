@@ -5,6 +5,7 @@
 //! | `connection`, `house` | one connection; all of them, and how they end |
 //! | `wire`, `framing` | bytes below hyper: time-outs, interim answers, shapes of requests that smuggle |
 //! | `door`, `upload`, `refusal` | one request: checked, bounded, answered |
+//! | `reworded` | refusals from below the door in a site's own words |
 //! | `line` | what they tell each other |
 //! | `site` | what stands behind the front |
 
@@ -14,6 +15,7 @@ mod framing;
 mod house;
 mod line;
 mod refusal;
+mod reworded;
 mod site;
 mod upload;
 mod wire;
@@ -28,7 +30,9 @@ use tokio::net::TcpListener;
 
 use self::connection::Shared;
 pub use self::line::Visitor;
+pub use self::refusal::Say;
 pub(crate) use self::refusal::made;
+use self::reworded::Reworded;
 pub use self::site::Site;
 pub use self::upload::{Upload, UploadError};
 use self::wire::Patience;
@@ -92,7 +96,13 @@ pub async fn serve<A: Site>(
             Ok((socket, peer)) => {
                 // Without it an answer waits for the client's acknowledgement of the one before.
                 let _ = socket.set_nodelay(true);
-                tokio::spawn(connection::serve(Arc::clone(&shared), socket, peer));
+                let shared = Arc::clone(&shared);
+                match A::SAYS {
+                    None => drop(tokio::spawn(connection::serve(shared, socket, peer))),
+                    Some(say) => {
+                        drop(tokio::spawn(connection::serve(shared, Reworded::new(socket, say), peer)));
+                    }
+                }
             }
             Err(error) if is_of_one_client(&error) => {}
             Err(_) => tokio::time::sleep(NO_SOCKETS).await,

@@ -7,6 +7,9 @@ use http::{Response, StatusCode};
 /// The methods that go on to the origin, of those that have a name; others do, too.
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
+/// How a site words what the front refuses.
+pub type Say = fn(StatusCode) -> Response<Bytes>;
+
 /// Why a request goes no further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -30,11 +33,11 @@ impl Refusal {
         }
     }
 
-    /// The answer. `closes`: whether it says that the connection ends with it, which HTTP/2 has no word for.
-    pub(crate) fn answer(self, closes: bool) -> Response<Bytes> {
-        let mut response = made(self.status());
+    /// The answer, in the site's own words where it has some. `closes`: whether it says that the connection ends with it, which HTTP/2 has no word for.
+    pub(crate) fn answer(self, say: Option<Say>, closes: bool) -> Response<Bytes> {
+        let mut response = say.unwrap_or(made)(self.status());
         if self == Self::Method {
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static(METHODS));
+            response.headers_mut().entry(ALLOW).or_insert(HeaderValue::from_static(METHODS));
         }
         if closes {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

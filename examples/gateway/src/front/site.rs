@@ -10,8 +10,9 @@ use http::{Extensions, Request, Response};
 use http_body::Body;
 use tower_service::Service as _;
 
+use super::refusal::Say;
 use super::upload::Upload;
-use crate::admin::Admin;
+use crate::admin::{self, Admin};
 use crate::proxy::Proxy;
 
 /// A request as the front hands it on.
@@ -23,6 +24,9 @@ pub trait Site: Clone + Send + Sync + 'static {
     type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
     /// An answer on its way.
     type Answer: Future<Output = Result<Response<Self::Body>, Infallible>> + Send + 'static;
+
+    /// How it words what the front refuses in its place; otherwise that is a line of text.
+    const SAYS: Option<Say> = None;
 
     /// Answers a request. `tell` says who asked, in an extension, to those that take longer than a look into the cache.
     fn answer(
@@ -45,6 +49,8 @@ impl Site for IsrService<Proxy<Upload>, NoFacts> {
 impl Site for Admin {
     type Body = http_body_util::Full<Bytes>;
     type Answer = <Self as tower_service::Service<Asked>>::Future;
+
+    const SAYS: Option<Say> = Some(admin::refused);
 
     fn answer(&self, request: Asked, tell: impl FnOnce(&mut Extensions)) -> Self::Answer {
         let mut request = request;
