@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use crate::admin::Admin;
 use crate::config::Config;
 use crate::front::{self, Upload};
+use crate::keep_alive::keep_alive;
 use crate::log::Logged;
 use crate::proxy::{self, Proxy};
 
@@ -144,7 +145,12 @@ impl Gateway {
 
 /// Takes an address.
 async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Listen { key, address, source })
+    let listener = TcpListener::bind(address).await;
+    listener.inspect(|listener| keep_alive(listener)).map_err(|source| StartError::Listen {
+        key,
+        address,
+        source,
+    })
 }
 
 fn isr(config: &Config) -> Result<Isr, ConfigError> {

@@ -7,12 +7,14 @@
 //! | `proxy` | the way to the origin |
 //! | `admin` | the listener for those who run it |
 //! | `log` | what is written down |
+//! | `keep_alive` | sockets whose other side may vanish |
 //! | [`Gateway`] | all of it, put together |
 
 pub mod admin;
 pub mod config;
 pub mod front;
 mod gateway;
+mod keep_alive;
 pub mod log;
 pub mod proxy;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::client::soon;
-use common::{Gate, Origin, Reply};
+use common::{Client, Gate, Origin, Reply};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -251,4 +251,39 @@ async fn half_a_beginning_is_timed_out() {
         assert!(client.is_ended().await);
     }
     assert_eq!(origin.requests().len(), 0);
+}
+
+/// An origin and a gateway in front of it with a tunnel through both.
+async fn tunnel(idle: Duration) -> (Origin, Gate, Client) {
+    let origin = Origin::start(|_| {
+        Reply::Echo("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n".into())
+    })
+    .await;
+    let gate = Gate::with(origin.address, |_, front| {
+        front.tunnel_timeout = idle;
+        front.drain = Duration::from_secs(3600);
+    })
+    .await;
+    let mut client = gate.client().await;
+    client.send("GET / HTTP/1.1\r\nHost: site\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n").await;
+    assert_eq!(client.head().await.status, 101);
+    client.send("hello").await;
+    assert_eq!(client.bytes(5).await, b"hello");
+    (origin, gate, client)
+}
+
+#[tokio::test]
+async fn a_tunnel_in_which_nothing_moves_ends_on_both_sides() {
+    let (origin, _gate, mut client) = tunnel(Duration::from_millis(200)).await;
+    assert!(client.is_ended().await);
+    origin.until(|origin| origin.left() == 1).await;
+}
+
+#[tokio::test]
+async fn a_stop_ends_tunnels_and_does_not_wait_for_them_for_ever() {
+    let (origin, mut gate, mut client) = tunnel(Duration::from_secs(3600)).await;
+    gate.stop();
+    assert!(client.is_ended().await);
+    origin.until(|origin| origin.left() == 1).await;
+    soon(gate.stopped()).await;
 }

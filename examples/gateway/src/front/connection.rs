@@ -16,6 +16,7 @@ use super::door::Door;
 use super::house::House;
 use super::line::Line;
 use super::site::Site;
+use super::tunnel;
 use super::wire::{Protocol, Wire};
 
 /// What hyper's read buffer holds at least.
@@ -70,6 +71,9 @@ where
             if let Some(parts) = connection.into_parts() {
                 let mut wire = parts.io;
                 let _ = poll_fn(|cx| Pin::new(&mut wire).poll_shutdown(cx)).await;
+            }
+            if let Some(ends) = line.take_tunnel() {
+                tunnel::hold(ends, &shared.house, &line, shared.settings.tunnel_timeout).await;
             }
         }
         Protocol::Http2 => {

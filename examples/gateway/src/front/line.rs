@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
+use hyper::upgrade::OnUpgrade;
+
+use super::tunnel::Ends;
 
 /// The most bytes of interim answers that wait to be written; more are left out.
 const MAX_INTERIM_BYTES: usize = 64 << 10;
@@ -23,6 +26,8 @@ pub(crate) struct Line {
     is_tunnel: AtomicBool,
     has_interim: AtomicBool,
     interim: Mutex<Interim>,
+    /// What the connection goes on with after an upgrade.
+    tunnel: Mutex<Option<Ends>>,
     /// The connection's task.
     task: AtomicWaker,
 }
@@ -44,6 +49,7 @@ impl Line {
             is_tunnel: AtomicBool::new(false),
             has_interim: AtomicBool::new(false),
             interim: Mutex::default(),
+            tunnel: Mutex::default(),
             task: AtomicWaker::new(),
         }
     }
@@ -60,6 +66,10 @@ impl Line {
     #[inline]
     pub(super) fn is_tunnel(&self) -> bool {
         self.is_tunnel.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn take_tunnel(&self) -> Option<Ends> {
+        self.tunnel.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub(super) fn register(&self, waker: &Waker) {
@@ -140,6 +150,12 @@ impl Visitor {
     #[must_use]
     pub fn peer(&self) -> SocketAddr {
         self.line.peer
+    }
+
+    /// Joins the two when the answer that says so is written.
+    pub(crate) fn tunnel(&self, client: OnUpgrade, origin: OnUpgrade) {
+        let mut tunnel = self.line.tunnel.lock().unwrap_or_else(PoisonError::into_inner);
+        *tunnel = Some(Ends { client, origin });
     }
 
     /// What follows on the connection is something else than HTTP.

@@ -6,6 +6,7 @@
 //! | `wire`, `framing` | bytes below hyper: time-outs, interim answers, shapes of requests that smuggle |
 //! | `door`, `upload`, `refusal` | one request: checked, bounded, answered |
 //! | `reworded` | refusals from below the door in a site's own words |
+//! | `tunnel` | what follows an upgrade |
 //! | `line` | what they tell each other |
 //! | `site` | what stands behind the front |
 
@@ -17,6 +18,7 @@ mod line;
 mod refusal;
 mod reworded;
 mod site;
+mod tunnel;
 mod upload;
 mod wire;
 
@@ -40,6 +42,9 @@ use crate::config::Config;
 
 /// How long clients may do nothing.
 const IDLE: Duration = Duration::from_secs(60);
+/// How long a tunnel may be silent. What is spoken there need say nothing for long, and a side that vanished is found
+/// out by the system; this is what `HAProxy`'s documentation proposes for its `timeout tunnel`.
+const TUNNEL: Duration = Duration::from_secs(3600);
 /// How long requests in flight may take to finish once the gateway was told to stop.
 const DRAIN: Duration = Duration::from_secs(30);
 /// How long to wait when the system has no more sockets to give.
@@ -56,6 +61,8 @@ pub struct Settings {
     pub head_timeout: Duration,
     /// How long a client may do nothing: between requests, or in the middle of one.
     pub idle_timeout: Duration,
+    /// How long nothing may move, either way, after an upgrade.
+    pub tunnel_timeout: Duration,
     /// How long requests in flight may take once the gateway was told to stop.
     pub drain: Duration,
 }
@@ -69,6 +76,7 @@ impl Settings {
             body_bytes: config.limits.request_body_bytes,
             head_timeout: config.limits.header_timeout,
             idle_timeout: IDLE,
+            tunnel_timeout: TUNNEL,
             drain: DRAIN,
         }
     }

@@ -5,7 +5,7 @@
 //! | `request`, `fields` | a head as the origin gets it; header fields on their way through |
 //! | `pool`, `meter` | connections to the origin, and what arrived on them |
 //! | `outgoing`, `answer` | bodies, both ways |
-//! | `interim`, `tunnel` | answers before the answer; what follows an upgrade |
+//! | `interim` | answers before the answer |
 //! | `failure` | what can go wrong, and the answer then |
 
 mod answer;
@@ -16,7 +16,6 @@ mod meter;
 mod outgoing;
 mod pool;
 mod request;
-mod tunnel;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -132,11 +131,12 @@ where
         let peer = visitor.as_ref().map(Visitor::peer);
         let upgrade = request::prepare(&mut head, &self.hosts, !body.is_end_stream(), peer)?;
         let visitor = visitor.filter(Visitor::takes_interim);
-        let (mut response, lease) = self.send(&head, body, visitor).await?;
+        let (mut response, lease) = self.send(&head, body, visitor.clone()).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let protocol = upgrade.ok_or(Failure::Malformed)?;
             let protocol = response.headers().get(UPGRADE).cloned().unwrap_or(protocol);
-            tokio::spawn(tunnel::join(client, hyper::upgrade::on(&mut response)));
+            let visitor = visitor.ok_or(Failure::Malformed)?;
+            visitor.tunnel(client, hyper::upgrade::on(&mut response));
             return Ok(switched(response, protocol));
         }
         fields::settle_length(response.headers_mut())?;

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::failure::Failure;
 use super::meter::{Meter, Metered};
 use super::outgoing::Outgoing;
+use crate::keep_alive::keep_alive;
 
 /// The most connections that wait for a request.
 const MAX_IDLE: usize = 256;
@@ -93,6 +94,7 @@ where
         let socket =
             socket.map_err(|_| Failure::ConnectTimeout)?.map_err(|error| Failure::connect(&error))?;
         socket.set_nodelay(true).map_err(|error| Failure::connect(&error))?;
+        keep_alive(&socket);
         let (socket, meter) = Metered::new(socket);
         let shaken = self.builder.handshake(TokioIo::new(socket)).await;
         let (sender, connection) = shaken.map_err(|_| Failure::connect(&io::ErrorKind::Other.into()))?;

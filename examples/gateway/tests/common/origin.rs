@@ -190,7 +190,7 @@ async fn serve(
                 let _ = socket.write_all(&early).await;
                 let (mut read, mut write) = socket.split();
                 let _ = tokio::io::copy(&mut read, &mut write).await;
-                return false;
+                return true;
             }
         }
     }
