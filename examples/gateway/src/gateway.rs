@@ -58,23 +58,22 @@ pub struct Gateway {
 }
 
 impl Gateway {
+    /// Puts everything together that a start would, but the listeners.
+    ///
+    /// # Errors
+    ///
+    /// A setting that can't be right.
+    pub fn check(config: &Config) -> Result<(), StartError> {
+        behind(config).map(drop)
+    }
+
     /// Listens for clients.
     ///
     /// # Errors
     ///
     /// A setting that can't be right, or an address that can't be had.
     pub async fn bind(config: &Config) -> Result<Self, StartError> {
-        let limits = &config.limits;
-        let proxy = Proxy::new(&proxy::Settings {
-            origin: config.origin.clone(),
-            hosts: config.origins.clone(),
-            connect_timeout: limits.origin_connect_timeout,
-            timeout: limits.origin_timeout,
-        });
-        let proxy = proxy.ok_or_else(|| StartError::Origin(config.origin.clone()))?;
-        let isr = isr(config)?;
-        let layer = config.layer(&isr).build()?;
-        let app = tower_layer::Layer::layer(&layer, proxy);
+        let (isr, app) = behind(config)?;
         let settings = front::Settings::of(config);
         let listener = listen("listen", config.listen).await?;
         let admin = match &config.admin {
@@ -141,6 +140,21 @@ impl Gateway {
             let _ = asked.await;
         }
     }
+}
+
+/// What stands behind the front: the cache, and the way to the origin behind that.
+fn behind(config: &Config) -> Result<(Isr, App), StartError> {
+    let limits = &config.limits;
+    let proxy = Proxy::new(&proxy::Settings {
+        origin: config.origin.clone(),
+        hosts: config.origins.clone(),
+        connect_timeout: limits.origin_connect_timeout,
+        timeout: limits.origin_timeout,
+    });
+    let proxy = proxy.ok_or_else(|| StartError::Origin(config.origin.clone()))?;
+    let isr = isr(config)?;
+    let layer = config.layer(&isr).build()?;
+    Ok((isr, tower_layer::Layer::layer(&layer, proxy)))
 }
 
 /// Takes an address.

@@ -14,6 +14,9 @@ fn main() -> ExitCode {
             print!("{text}");
             Ok(())
         }
+        Ok(Asked::Check(config)) => {
+            Gateway::check(&config).map_err(Into::into).map(|()| println!("gateway: the settings are good"))
+        }
         Ok(Asked::Serve(config, filter)) => {
             log::begin(filter).map_err(Into::into).and_then(|()| run(&config))
         }

@@ -150,9 +150,11 @@ pub struct Admin {
 /// What the command line, the environment and the file ask for together.
 #[derive(Debug)]
 pub enum Asked {
-    /// To serve. (Boxed: it is the largest of the three by far.)
+    /// To serve. (Boxed: it is the largest of them by far.)
     Serve(Box<Config>, Targets),
-    /// To say this and end well: the help, the version, that the settings are good.
+    /// To say whether all of it could begin.
+    Check(Box<Config>),
+    /// To say this and end well: the help, the version.
     Say(String),
 }
 
@@ -188,7 +190,7 @@ pub fn read(
     let config = draft.finish()?;
     let log = log_filter(&flags, &variables)?;
     if flags.check {
-        return Ok(Asked::Say("gateway: the settings are good\n".to_owned()));
+        return Ok(Asked::Check(Box::new(config)));
     }
     Ok(Asked::Serve(Box::new(config), log))
 }

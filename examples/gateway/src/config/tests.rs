@@ -281,6 +281,30 @@ fn b17_a_slip_in_the_file_is_told_with_its_line() {
     }
 }
 
+/// What is bounded here is bounded where it is used, too, under names that nobody knows here.
+#[test]
+fn b17_settings_at_their_bounds_can_begin() {
+    let least = "cache.max_bytes = 1\ncache.max_body_bytes = 1\nlimits.head_bytes = 8192\n\
+        limits.header_timeout = \"1ns\"\nlimits.origin_connect_timeout = \"1ns\"\nlimits.origin_timeout = \"1ns\"";
+    let most = "cache.max_bytes = 9223372036854775807\ncache.max_body_bytes = 1073741824\n\
+        limits.head_bytes = 1048576\nlimits.header_timeout = \"1h\"\n\
+        limits.origin_connect_timeout = \"1h\"\nlimits.origin_timeout = \"1h\"\n\
+        [[route]]\npath = \"/a\"\ns_maxage = \"2147483647s\"\nstale_while_revalidate = \"2147483647s\"";
+    for text in [least, most] {
+        crate::Gateway::check(&of_file(text).unwrap()).unwrap();
+    }
+    for key in ["header_timeout", "origin_connect_timeout", "origin_timeout"] {
+        for time in ["24h", "3601s", "0s"] {
+            let told = of_file(&format!("[limits]\n{key} = \"{time}\"")).unwrap_err().to_string();
+            let bound = "must be more than zero and at most an hour";
+            assert_eq!(told, format!("gateway.toml:2: limits.{key} {bound}"));
+        }
+    }
+    let mut config = Config::new("127.0.0.1:0".parse().unwrap(), Uri::from_static("http://127.0.0.1:1"));
+    config.limits.origin_timeout = Duration::from_secs(25 * 3600);
+    assert!(crate::Gateway::check(&config).is_err(), "what nobody read is checked all the same");
+}
+
 /// The same in routes.
 const ROUTE_SLIPS: &[(&str, &str)] = &[
     (
@@ -485,7 +509,7 @@ fn p32_secrets_come_from_the_environment_or_a_file_that_it_names() {
         let variables: Vec<_> = base.iter().copied().chain([(name, value)]).collect();
         asked(&[], &variables).map(|asked| match asked {
             Asked::Serve(config, _) => config.admin.unwrap().token,
-            Asked::Say(text) => panic!("{text}"),
+            other => panic!("{other:?}"),
         })
     };
     assert!(with("EDGE_ISR_ADMIN_TOKEN", "hunter2").unwrap().is(b"hunter2"));
