@@ -84,6 +84,14 @@ pub struct Sealed {
     pub exchange: Option<Box<Exchange>>,
 }
 
+impl Sealed {
+    /// Whether the origin said that the page before it is still right.
+    #[must_use]
+    pub fn is_confirmed(&self) -> bool {
+        self.exchange.as_ref().is_some_and(|exchange| exchange.confirmed.is_some())
+    }
+}
+
 /// What an answer is stored as.
 #[derive(Debug)]
 pub(super) struct Admission {
@@ -117,6 +125,7 @@ impl Isr {
         seal: impl FnOnce(Born),
     ) -> Admitted {
         let len = body.iter().map(Bytes::len).sum();
+        let confirm = |page: Page| if sealed.is_confirmed() { page.confirmed() } else { page };
         let admission = match self.may_store(permit, rules, (&parts, Some(len)), sealed) {
             Ok(admission) => admission,
             Err(Reason::Status) if parts.status.is_server_error() && sealed.veto.is_none() => {
@@ -127,7 +136,7 @@ impl Isr {
                 let admission = self.unstored(permit.key());
                 let page = self.assemble(permit, rules, &admission, &mut parts, Some(&body));
                 self.0.counters.count(Reason::Status);
-                return Admitted::Page(Arc::new(page), Some(Reason::Status));
+                return Admitted::Page(Arc::new(confirm(page)), Some(Reason::Status));
             }
             Err(reason) => {
                 let reason = sealed.veto.filter(|_| reason == Reason::Status).unwrap_or(reason);
@@ -143,7 +152,7 @@ impl Isr {
             None => self.dress(&mut parts.headers, rules, &admission.lifetime, permit.key(), &body),
         }
         self.tell_tags(&mut parts.headers, permit.key(), &admission.tags);
-        let page = self.assemble(permit, rules, &admission, &mut parts, Some(&body));
+        let page = confirm(self.assemble(permit, rules, &admission, &mut parts, Some(&body)));
         let page = Arc::new(if is_codable { page.codable() } else { page });
         seal(Born::of(&page));
         let kept = self.keep(permit, &page, &admission);

@@ -28,8 +28,8 @@ pub struct Exchange {
     pub asked: Asked,
     /// When the answer's head came.
     pub at: Moment,
-    /// The tags of a page that the answer says is unchanged.
-    pub tags: TagSet,
+    /// The tags of the page that the answer, a 304, says is unchanged; `None` for any other.
+    pub confirmed: Option<TagSet>,
 }
 
 impl Isr {
@@ -55,7 +55,7 @@ impl Isr {
             return Err(reason);
         }
         let mut tags = sealed.tags.clone();
-        tags.extend(exchange.tags.iter().cloned());
+        tags.extend(exchange.confirmed.iter().flatten().cloned());
         tags.extend(origin::tags_of(&parts.headers, obeys)?.iter().cloned());
         let tags = self.with_groups(tags, asked, &parts.headers);
         if tags.len() > self.0.limits.tags_per_page {

@@ -8,7 +8,6 @@ use edge_isr_core::isr::exchange::Exchange;
 use edge_isr_core::model::cache_status::{CacheStatus, Forward};
 use edge_isr_core::model::conditional::Selection;
 use edge_isr_core::model::origin::{Asked, is_stored_for_get};
-use edge_isr_core::model::tag::TagSet;
 use edge_isr_core::{Isr, Reason};
 use http::header::{CONTENT_ENCODING, COOKIE};
 use http::{HeaderMap, Method, Response, Uri, request};
@@ -84,7 +83,7 @@ impl Posted {
         if !is_latest || is_encoded || !is_stored_for_get(&Method::POST, &target, &parts, &asked, obeys) {
             return Err(as_it_is(parts, body));
         }
-        let exchange = Exchange { headers, asked, at: isr.now(), tags: TagSet::default() };
+        let exchange = Exchange { headers, asked, at: isr.now(), confirmed: None };
         let answer = Response::from_parts(parts, body);
         let (parts, body, exchange) =
             match collect(answer, Some(exchange), &order.route, isr.limits().body_bytes).await {

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use edge_isr_core::isr::exchange::Exchange;
 use edge_isr_core::model::origin::{Asked, validation};
 use edge_isr_core::model::page::Page;
-use edge_isr_core::model::tag::TagSet;
 use edge_isr_core::{BoxError, Isr};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body;
@@ -97,9 +96,9 @@ fn unchanged<A, B>(
     let mut parts = Response::new(()).into_parts().0;
     parts.status = page.status();
     // Those that the 304 does not name stay (RFC 9111 §3.2), and too many do no harm.
-    let tags = page.tag_set();
+    let confirmed = Some(page.tag_set());
     parts.headers = validation::merged(stored, answer.headers());
-    let exchange = Some(Exchange { tags, ..exchange });
+    let exchange = Some(Exchange { confirmed, ..exchange });
     Rendered::Complete {
         parts,
         body: page.content().into_pieces(),
@@ -126,6 +125,6 @@ impl Pending {
     fn answered(self, isr: &Isr) -> Exchange {
         let Self { headers, has_authorization, has_cookie, sent } = self;
         let asked = Asked { has_authorization, has_cookie, sent, received: isr.wall() };
-        Exchange { headers, asked, at: isr.now(), tags: TagSet::default() }
+        Exchange { headers, asked, at: isr.now(), confirmed: None }
     }
 }

@@ -50,6 +50,10 @@ pub(crate) enum Led<B, E> {
     Abandoned,
 }
 
+/// Marks an answer of the leader's own that is the stored page, which the origin said is still right.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Confirmed;
+
 /// What the leader waits for.
 pub(crate) struct Leading<B, E> {
     head: oneshot::Receiver<Along<B>>,
@@ -207,7 +211,10 @@ async fn keep<B, E>(
             }
             Led::Page(page, kept)
         }
-        Admitted::Vetoed(reason, parts, body) => {
+        Admitted::Vetoed(reason, mut parts, body) => {
+            if sealed.is_confirmed() {
+                parts.extensions.insert(Confirmed);
+            }
             let (key, displaces) = (permit.key().clone(), admit::displaces(&permit, parts.status, reason));
             permit.finish(Outcome::Unshareable(reason));
             if displaces {

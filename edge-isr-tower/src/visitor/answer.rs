@@ -14,7 +14,7 @@ use http_body::Body;
 
 use super::{Landed, Visitor};
 use crate::body::IsrBody;
-use crate::render::forbid_caching;
+use crate::render::{Confirmed, forbid_caching};
 
 impl<S, F> Visitor<S, F> {
     /// An answer from a page that was rendered for this request or for one it waited with.
@@ -38,9 +38,9 @@ impl<S, F> Visitor<S, F> {
         isr.answer_as(shown, &selection, given.now, status, zero).map(IsrBody::stored)
     }
 
-    /// How the answer came about.
+    /// How the answer came about. Its status is the one that the origin sent (RFC 9211 §2.3).
     pub(super) fn status_of(&self, page: &Page, collapsed: bool) -> CacheStatus<'static> {
-        let status = Some(page.status().as_u16());
+        let status = Some(page.forward_status().as_u16());
         CacheStatus { forward: Some(self.asked.missed.forward), status, collapsed, ..CacheStatus::default() }
     }
 
@@ -90,9 +90,11 @@ impl<S, F> Visitor<S, F> {
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
     {
+        let confirmed = response.extensions_mut().remove::<Confirmed>();
+        let said = confirmed.map_or(response.status(), |Confirmed| StatusCode::NOT_MODIFIED);
         let status = CacheStatus {
             forward: Some(self.asked.missed.forward),
-            status: Some(response.status().as_u16()),
+            status: Some(said.as_u16()),
             detail: Some(reason),
             ..CacheStatus::default()
         };

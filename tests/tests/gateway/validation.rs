@@ -1,7 +1,7 @@
 //! Asking whether what is stored is still right, and being asked: rules 9, 10, 13 and 15.
 
 use edge_isr_axum::prelude::*;
-use edge_isr_stories::{Gateway, Said, head};
+use edge_isr_stories::{Answer, Gateway, Said, head};
 
 use super::{S, ttl};
 
@@ -53,6 +53,26 @@ async fn h09_a_304_replaces_what_it_has_and_keeps_what_it_omits() {
     assert!(hit.is_fresh_hit(), "{}", hit.cache_status());
     assert_eq!(super::age(&hit), 0, "the age is that of the new answer");
     assert_eq!(ttl(&gateway).await, 30);
+}
+
+#[tokio::test]
+async fn cache_status_says_what_the_origin_answered_and_not_what_was_made_of_it() {
+    let gateway = aged(&[FRESH, ("etag", "\"a\"")]).await;
+    let asked = |answer: &Answer| answer.cache_status().contains("fwd=stale;fwd-status=304;");
+    gateway.says("/a", Said::with(304, &[FRESH, ("etag", "\"a\"")]));
+    let confirmed = gateway.get("/a").await;
+    assert_eq!((confirmed.status.as_u16(), confirmed.text()), (200, "page"));
+    assert!(asked(&confirmed), "{}", confirmed.cache_status());
+    assert!(confirmed.cache_status().contains(";stored"), "{}", confirmed.cache_status());
+    gateway.clock.advance(61 * S);
+    gateway.says("/a", Said::ok(&[FRESH, ("etag", "\"b\"")]).body("new"));
+    let renewed = gateway.get("/a").await;
+    assert!(renewed.cache_status().contains("fwd=stale;fwd-status=200;"), "{}", renewed.cache_status());
+    gateway.clock.advance(61 * S);
+    gateway.says("/a", Said::with(304, &[("cache-control", "no-store"), ("etag", "\"b\"")]));
+    let own = gateway.get("/a").await;
+    assert_eq!((own.text(), own.detail().as_str()), ("new", "no-store"));
+    assert!(asked(&own), "what may not be stored was confirmed, too: {}", own.cache_status());
 }
 
 #[tokio::test]

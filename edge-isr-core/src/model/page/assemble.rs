@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32};
 use bytes::Bytes;
 use http::header::HeaderValue;
 
-use super::{BORDERS_BYTES, Birth, Extra, Page, Rope};
+use super::{BORDERS_BYTES, Birth, Extra, PAYS_FOR_HEAD, Page, Rope};
 use crate::model::ahead::Lead;
 use crate::model::head::Head;
 use crate::model::key::CacheKey;
@@ -69,7 +69,7 @@ impl Page {
             hits,
             tail_end: place(tail_end),
             body_start: place(body_start),
-            pays_for_head: false,
+            facts: 0,
             codings: AtomicU8::new(0),
             lead: Lead::default(),
         }
@@ -78,7 +78,7 @@ impl Page {
     /// Counts the head as the page's own: nobody had one like it before.
     #[must_use]
     pub fn paying_for_head(mut self) -> Self {
-        self.pays_for_head = true;
+        self.facts |= PAYS_FOR_HEAD;
         self
     }
 

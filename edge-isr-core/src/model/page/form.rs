@@ -214,7 +214,7 @@ impl Page {
             hits: AtomicU32::new(self.visits()),
             tail_end: self.tail_end,
             body_start: self.body_start,
-            pays_for_head: self.pays_for_head,
+            facts: self.facts,
             codings: AtomicU8::new(self.codings.load(Ordering::Relaxed) | coding.bit()),
             lead: self.lead,
         })

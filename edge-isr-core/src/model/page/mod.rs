@@ -41,6 +41,11 @@ const OVERHEAD_BYTES: usize = 120;
 /// The two numbers in a page's buffer that say where its tags and their ids end.
 const BORDERS_BYTES: usize = 2 * size_of::<u32>();
 
+/// The head was made for this page, which then counts its bytes.
+const PAYS_FOR_HEAD: u8 = 1;
+/// The origin said that the page before it is still right; this is that page again.
+const IS_CONFIRMED: u8 = 1 << 1;
+
 /// How a page came into the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Birth {
@@ -69,8 +74,8 @@ pub struct Page {
     hits: AtomicU32,
     tail_end: u32,
     body_start: u32,
-    /// Whether the head was made for this page, which then counts its bytes.
-    pays_for_head: bool,
+    /// [`PAYS_FOR_HEAD`] and [`IS_CONFIRMED`]: two facts in the byte that there is.
+    facts: u8,
     /// Whether there may be coded forms, and for which of them work was begun.
     codings: AtomicU8,
     /// The two bytes that remain of the last eight: see [`Lead`] for how they suffice.
@@ -196,7 +201,7 @@ impl Page {
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
         // A head never changes, nor does its weight.
-        let head = if self.pays_for_head { self.head.weight_bytes() } else { 0 };
+        let head = if self.facts & PAYS_FOR_HEAD != 0 { self.head.weight_bytes() } else { 0 };
         let texts = self.buffer.len() + self.scope.text_bytes() + head;
         let texts = texts + self.extra.as_ref().map_or(0, |extra| extra.weight_bytes());
         size_of::<Self>() + texts + size_of_val(&*self.own) + OVERHEAD_BYTES
@@ -320,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_page_with_a_form_is_as_visited_as_verified_and_as_dead_as_it_was() {
-        let page = page(&[long()]).codable();
+        let page = page(&[long()]).codable().confirmed();
         assert!(page.begin(Coding::Gzip) && !page.begin(Coding::Gzip));
         page.visit();
         page.verified.store(7, std::sync::atomic::Ordering::Release);
@@ -329,6 +334,7 @@ mod tests {
         assert!(coded.is_verified(7) && coded.is_same_answer(&page) && coded.is_codable());
         assert_eq!((coded.visits(), coded.changes.load(std::sync::atomic::Ordering::Acquire)), (1, 9));
         assert!(coded.is_begun(Coding::Br) && coded.is_begun(Coding::Gzip) && !coded.is_begun(Coding::Zstd));
+        assert_eq!(coded.forward_status(), StatusCode::NOT_MODIFIED);
         assert_eq!((coded.key(), coded.birth(), coded.body()), (page.key(), page.birth(), page.body()));
         page.kill();
         assert!(page.with_form(form(&page, Coding::Br, &[Bytes::from_static(b"coded")])).is_none());

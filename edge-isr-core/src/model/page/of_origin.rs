@@ -1,8 +1,9 @@
 //! What a gateway route asks of a page that an origin answered.
 
+use http::StatusCode;
 use http::header::{AGE, ETAG, HeaderMap, HeaderValue};
 
-use super::Page;
+use super::{IS_CONFIRMED, Page};
 use crate::model::cache_status::CACHE_STATUS;
 use crate::model::reuse::Reuse;
 use crate::model::tag::{Tag, TagSet};
@@ -12,6 +13,19 @@ impl Page {
     #[must_use]
     pub fn reuse(&self) -> Reuse {
         self.head.reuse()
+    }
+
+    /// Notes that it is the page before it, which the origin said is still right.
+    #[must_use]
+    pub fn confirmed(mut self) -> Self {
+        self.facts |= IS_CONFIRMED;
+        self
+    }
+
+    /// What the origin said when it was asked for the page: a 304 where that confirmed the page before it.
+    #[must_use]
+    pub fn forward_status(&self) -> StatusCode {
+        if self.facts & IS_CONFIRMED == 0 { self.status() } else { StatusCode::NOT_MODIFIED }
     }
 
     /// The explicit tags.
