@@ -6,7 +6,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use edge_isr_axum::prelude::*;
-use edge_isr_axum::{Limits, Mode, Reason, WhenFull};
+use edge_isr_axum::{Builder, Limits, Mode, Reason, WhenFull};
+use edge_isr_core::store::MemoryPages;
 use edge_isr_stories::*;
 use futures_util::future::join_all;
 use http::{Method, StatusCode};
@@ -248,6 +249,48 @@ async fn p15_variants_that_have_expired_make_room() {
         story.clock.advance(100 * 24 * 3600 * S);
         assert!(look("c").await.cache_status().contains(";stored"), "{position:?}");
         assert!(look("c").await.is_fresh_hit());
+    }
+}
+
+/// Room for few pages of 100 KiB, and for four variants of a URL.
+fn crowded(position: Position, settings: impl FnOnce(Builder) -> Builder) -> Story {
+    let story = Story::with(position, lasting().vary(["x-look"]), |builder| {
+        let mut limits = Limits::default();
+        (limits.variants_per_url, limits.store_bytes, limits.body_bytes) = (4, 256 << 10, 128 << 10);
+        settings(builder.limits(limits))
+    });
+    story.page.answers(|version| html(format!("v{version}{}", " ".repeat(100 << 10))));
+    story
+}
+
+#[tokio::test]
+async fn p15_x06_variants_that_a_second_tier_may_still_have_make_none() {
+    let story = crowded(Position::Inside, |builder| builder.store(MemoryPages::new(64 << 20, 1 << 20)));
+    for n in 0..6 {
+        let answer = get_with(&story.site, "/pages/1", &[("x-look", &n.to_string())]).await;
+        assert_eq!(answer.detail() == "variant-limit", n >= 4, "{n}: {}", answer.cache_status());
+    }
+    let plan = story.isr.graph().plan([tag("page", 1)], Mode::Soft).await.unwrap();
+    assert_eq!(plan.variants, 4, "they come back without being bound, and stay listed");
+}
+
+#[tokio::test]
+async fn p15_x06_variants_whose_pages_are_evicted_make_room() {
+    for position in POSITIONS {
+        let story = crowded(position, |builder| builder);
+        let look = async |n: u32| get_with(&story.site, "/pages/1", &[("x-look", &n.to_string())]).await;
+        for n in 0..20 {
+            let answer = look(n).await;
+            assert!(answer.cache_status().contains(";stored"), "{position:?} {n}: {}", answer.cache_status());
+        }
+        assert_eq!(story.isr.stats().count(Reason::VariantLimit), 0, "{position:?}");
+        let plan = story.isr.graph().plan([tag("page", 1)], Mode::Soft).await.unwrap();
+        assert_eq!((plan.pages, plan.variants), (1, 4), "{position:?}: the bound holds");
+        story.page.commit(2);
+        story.invalidate(1, Mode::Hard).await;
+        for n in 0..20 {
+            assert!(look(n).await.text().starts_with("v2"), "{position:?} {n}: whose row is gone, too");
+        }
     }
 }
 

@@ -279,6 +279,31 @@ async fn p22_a_page_that_lost_its_tag_before_the_invalidation_is_purged_by_its_u
 }
 
 #[tokio::test(start_paused = true)]
+async fn p22_x06_a_variant_that_is_listed_no_more_is_purged_by_its_url() {
+    let recording = RecordingConnector::with_limits(URLS);
+    let story = Story::with(Position::Inside, lasting().vary(["x-look"]), |builder| {
+        let mut limits = prompt();
+        (limits.variants_per_url, limits.store_bytes, limits.body_bytes) = (1, 256 << 10, 128 << 10);
+        builder.limits(limits).connector(recording.clone())
+    });
+    story.page.answers(|version| html(format!("v{version}{}", " ".repeat(100 << 10))));
+    let look = async |path: &str, look: &str| get_with(&story.site, path, &[("x-look", look)]).await;
+    look("/pages/1", "a").await;
+    // Until there is no room for it.
+    for id in 2..20 {
+        look(&format!("/pages/{id}"), "a").await;
+    }
+    assert_eq!(recording.seen(), [], "an eviction is no news: the page stays listed");
+    story.page.tags([]);
+    let other = look("/pages/1", "b").await;
+    assert!(other.cache_status().contains(";stored"), "{}", other.cache_status());
+    within(story.isr.idle()).await;
+    // A cache in front may still have the one whose tags nobody remembers now.
+    let own = Purge { mode: Mode::Hard, ..urls(["http://www.example.com/pages/1"]) };
+    assert_eq!(recording.seen(), [own]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn p22_a_page_that_lost_its_tag_is_purged_though_a_killed_worker_left_its_run() {
     let recording = RecordingConnector::with_limits(URLS);
     let story = Story::behind(&recording, |builder| builder);

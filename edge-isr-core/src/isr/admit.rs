@@ -355,10 +355,7 @@ impl Isr {
             return Some(Reason::HostLimit);
         }
         between_steps();
-        let most = self.0.limits.variants_per_url;
-        if !self.0.graph.with_index(|index| index.has_room_for(key, most, now)) {
-            return Some(Reason::VariantLimit);
-        }
+        let Some(giving_way) = self.room_for(key, now) else { return Some(Reason::VariantLimit) };
         match self.0.pages.keep(key, Arc::clone(page)) {
             Put::Kept => {}
             Put::Outrun => return Some(Reason::Overtaken),
@@ -381,7 +378,17 @@ impl Isr {
                 "raise `limits.index_bytes` or `index_rows`; until then lists of URLs are incomplete",
             );
         }
+        giving_way.iter().for_each(|gone| self.give_way(gone));
         None
+    }
+
+    /// Which variants of its URL give way to a page: some of those that were evicted, where it has as many as it may.
+    ///
+    /// A page that a second tier may still have gives way to none: it comes back without being bound again.
+    fn room_for(&self, key: &CacheKey, now: Moment) -> Option<Vec<CacheKey>> {
+        let is_gone = |other: &CacheKey| self.0.store.is_none() && self.0.pages.peek(other).is_none();
+        let most = self.0.limits.variants_per_url;
+        self.0.graph.with_index(|index| index.room_for(key, most, now, is_gone))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Whether one more page of a URL may be bound.
+//! Whether one more page of a URL may be bound, and which others give way to it.
 
 use super::row::{Row, url_hash};
 use super::{Index, seconds};
@@ -10,9 +10,17 @@ use crate::model::key::CacheKey;
 pub(super) const MOST_OF_URL: usize = 256;
 
 impl Index {
-    /// Whether a page may be bound beside the others of its URL: at most `most_variants` of one spelling, and a
-    /// bounded number of all. What has expired counts no more, and goes.
-    pub fn has_room_for(&mut self, key: &CacheKey, most_variants: usize, now: Moment) -> bool {
+    /// Which pages give way if one is bound beside the others of its URL: at most `most_variants` of one spelling,
+    /// and a bounded number of all. What has expired counts no more, and goes. `None` without room.
+    ///
+    /// Only variants that are gone give way, those first that expire first; they are known until they are unbound.
+    pub fn room_for(
+        &mut self,
+        key: &CacheKey,
+        most_variants: usize,
+        now: Moment,
+        is_gone: impl Fn(&CacheKey) -> bool,
+    ) -> Option<Vec<CacheKey>> {
         self.now = self.now.max(seconds(now));
         let expired = |row: &Row| (row.expires <= self.now).then(|| row.key()).flatten();
         let expired: Vec<CacheKey> = self.of_url(url_hash(key)).filter_map(|(_, row)| expired(row)).collect();
@@ -22,6 +30,18 @@ impl Index {
             all += 1;
             variants += usize::from(row.is_variant_of(key));
         }
-        variants < most_variants && all < MOST_OF_URL.max(most_variants)
+        let excess = (variants + 1).saturating_sub(most_variants);
+        if all - excess.min(all) >= MOST_OF_URL.max(most_variants) {
+            return None;
+        }
+        if excess == 0 {
+            return Some(Vec::new());
+        }
+        let variants = self.of_url(url_hash(key)).filter(|(_, row)| row.is_variant_of(key) && !row.is(key));
+        let keys = variants.filter_map(|(_, row)| Some((row.expires, row.key()?)));
+        let mut gone: Vec<(u32, CacheKey)> = keys.filter(|(_, key)| is_gone(key)).collect();
+        gone.sort_by_key(|(expires, _)| *expires);
+        gone.truncate(excess);
+        (gone.len() == excess).then(|| gone.into_iter().map(|(_, key)| key).collect())
     }
 }

@@ -92,13 +92,13 @@ fn p15_spellings_of_one_url_are_bounded() {
         key(&format!("/{}", (b'a'..b'k').enumerate().map(letter).collect::<String>()), None)
     };
     let stored = (0..1_000).filter(|&n| {
-        let room = index.has_room_for(&spelling(n), 32, at(0));
+        let room = index.room_for(&spelling(n), 32, at(0), |_| true).is_some();
         room && index.bind(&spelling(n), &tags(&[]), at(0), at(60))
     });
     assert_eq!(stored.count(), MOST_OF_URL);
-    assert!(index.has_room_for(&spelling(0), 32, at(0)), "what is there may be bound again");
-    assert!(index.has_room_for(&key("/other", None), 32, at(0)));
-    assert!(index.has_room_for(&spelling(999), 32, at(62)), "what has expired makes room");
+    assert!(index.room_for(&spelling(0), 32, at(0), |_| false).is_some(), "what is there may be bound again");
+    assert!(index.room_for(&key("/other", None), 32, at(0), |_| false).is_some());
+    assert!(index.room_for(&spelling(999), 32, at(62), |_| false).is_some(), "what has expired makes room");
 }
 
 #[test]
@@ -106,12 +106,51 @@ fn p15_x06_variants_that_have_expired_count_no_more() {
     let mut index = Index::new(1_000, usize::MAX, None);
     let variant = |n: u32| on("h", "/", None, &[Some(n.to_string().into())]);
     for n in 0..4 {
-        assert!(index.has_room_for(&variant(n), 4, at(0)));
+        assert!(index.room_for(&variant(n), 4, at(0), |_| false).is_some());
         index.bind(&variant(n), &tags(&["list"]), at(0), at(60 + u64::from(n)));
     }
-    assert!(!index.has_room_for(&variant(4), 4, at(60)));
-    assert!(index.has_room_for(&variant(4), 4, at(61)), "one of four has expired");
+    assert!(index.room_for(&variant(4), 4, at(60), |_| false).is_none());
+    assert!(index.room_for(&variant(4), 4, at(61), |_| false).is_some(), "one of four has expired");
     assert_eq!(index.len(), 3, "and is gone");
+}
+
+#[test]
+fn p15_x06_variants_that_are_gone_give_way_those_first_that_expire_first() {
+    let mut index = Index::new(1_000, usize::MAX, None);
+    let variant = |n: u32| on("h", "/", None, &[Some(n.to_string().into())]);
+    for n in 0..4 {
+        index.bind(&variant(n), &tags(&["list"]), at(0), at(60 - u64::from(n)));
+    }
+    let gives_way = |index: &mut Index, n: u32, most: usize, gone: &[u32]| {
+        let gone: Vec<CacheKey> = gone.iter().copied().map(variant).collect();
+        index.room_for(&variant(n), most, at(0), |key| gone.contains(key))
+    };
+    assert_eq!(gives_way(&mut index, 4, 4, &[]), None);
+    assert_eq!(gives_way(&mut index, 4, 5, &[0]), Some(vec![]), "there is room");
+    assert_eq!(gives_way(&mut index, 4, 4, &[0, 2, 1]), Some(vec![variant(2)]));
+    assert_eq!(
+        gives_way(&mut index, 4, 3, &[0, 2, 1]),
+        Some(vec![variant(2), variant(1)]),
+        "as many as it takes"
+    );
+    assert_eq!(gives_way(&mut index, 4, 3, &[0]), None);
+    assert_eq!(gives_way(&mut index, 3, 4, &[0]), Some(vec![]), "it has its own place");
+    assert_eq!(gives_way(&mut index, 3, 3, &[3]), None, "and does not give it to itself");
+    index.bind(&on("h", "/%2e", None, &[Some("0".into())]), &tags(&[]), at(0), at(1));
+    assert_eq!(gives_way(&mut index, 4, 4, &[3]), Some(vec![variant(3)]), "only variants of one spelling");
+    assert_eq!(index.len(), 5, "they are known until they are unbound");
+}
+
+#[test]
+fn p15_x06_a_bound_of_very_many_variants_is_met_like_any_other() {
+    let mut index = Index::new(10_000, usize::MAX, None);
+    let (variant, most) = (|n: usize| on("h", "/", None, &[Some(n.to_string().into())]), MOST_OF_URL + 9);
+    for n in 0..most {
+        assert_eq!(index.room_for(&variant(n), most, at(0), |_| true), Some(vec![]), "{n}");
+        index.bind(&variant(n), &tags(&[]), at(0), at(60 + n as u64));
+    }
+    assert_eq!(index.room_for(&variant(most), most, at(0), |_| false), None);
+    assert_eq!(index.room_for(&variant(most), most, at(0), |_| true), Some(vec![variant(0)]));
 }
 
 #[test]

@@ -137,21 +137,41 @@ impl Isr {
             (index.bind(key, tags, now, expires), before)
         });
         if let Some(before) = before {
-            let kept: HashSet<&str> = tags.with_ancestors().into_iter().collect();
-            let had = before.with_ancestors();
-            let lost: HashSet<&str> = had.into_iter().filter(|tag| !kept.contains(tag)).collect();
-            if !lost.is_empty() {
-                let url = absolute(key);
-                // A run waits for quiet before it lists, and any visitor may have the page rendered until then.
-                let noted =
-                    inner.runs.lost(|tag| lost.contains(tag.as_str()) && self.is_told_in_urls(tag), &url);
-                // What a killed worker left may wait for the next one for long.
-                if !noted || !inner.runs.has_workers() {
-                    self.tell_lost(&url);
-                }
-            }
+            self.note_lost(key, &before, tags);
         }
         had_room
+    }
+
+    /// Forgets a page that was evicted, in favour of another variant of its URL. Caches in front may still have it, so
+    /// it counts as one that lost its tags.
+    pub(crate) fn give_way(&self, gone: &CacheKey) {
+        let inner = &self.0;
+        let before = inner.graph.with_index(|index| {
+            // Whoever stores it again binds it afterwards, under this lock.
+            let is_back = inner.pages.peek(gone).is_some();
+            let before = index.tags_of(gone).filter(|_| !is_back)?;
+            index.unbind(gone);
+            Some(before)
+        });
+        if let Some(before) = before {
+            self.note_lost(gone, &before, &TagSet::default());
+        }
+    }
+
+    fn note_lost(&self, key: &CacheKey, before: &TagSet, tags: &TagSet) {
+        let kept: HashSet<&str> = tags.with_ancestors().into_iter().collect();
+        let had = before.with_ancestors();
+        let lost: HashSet<&str> = had.into_iter().filter(|tag| !kept.contains(tag)).collect();
+        if lost.is_empty() {
+            return;
+        }
+        let (runs, url) = (&self.0.runs, absolute(key));
+        // A run waits for quiet before it lists, and any visitor may have the page rendered until then.
+        let noted = runs.lost(|tag| lost.contains(tag.as_str()) && self.is_told_in_urls(tag), &url);
+        // What a killed worker left may wait for the next one for long.
+        if !noted || !runs.has_workers() {
+            self.tell_lost(&url);
+        }
     }
 
     /// Tells caches that know URLs alone of a page that lost a tag while nobody waited for its purge.
