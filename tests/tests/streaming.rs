@@ -34,6 +34,9 @@ const TEN: (&str, &str) = ("content-length", "10");
 
 type Frame = Result<&'static str, &'static str>;
 
+/// The error for which the body of the test panics in its stead.
+const PANIC: &str = "panic";
+
 /// A body that comes as the test sends it, and ends when the sender is dropped.
 struct Fed(mpsc::UnboundedReceiver<Frame>);
 
@@ -42,6 +45,7 @@ impl Stream for Fed {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let frame = self.0.poll_recv(cx);
+        assert!(!matches!(frame, Poll::Ready(Some(Err(PANIC)))), "a body that panics while it is polled");
         frame.map(|frame| Some(frame?.map(Bytes::from).map_err(io::Error::other)))
     }
 }
@@ -517,8 +521,87 @@ async fn policy_routes_collect_first() {
     assert_eq!(head(leader).await.whole().await, "helloworld");
 }
 
+/// Has the body panic after its first bytes, with a leader and two who wait. The next request renders anew.
+async fn panics_after_its_head(headers: &[(&str, &str)], sent: &'static str) -> (Stage, Vec<(String, bool)>) {
+    let mut limits = prompt();
+    limits.renders = 1;
+    limits.waiters_per_key = 2;
+    let stage = Stage::with(Policy::from_origin(), |builder| builder.limits(limits));
+    let (visitors, call) = stage.crowd(2).await;
+    let origin = call.answer(headers);
+    origin.send(Ok(sent)).unwrap();
+    let mut read = Vec::new();
+    if headers.contains(&TEN) {
+        let visits = heads(visitors).await;
+        origin.send(Err(PANIC)).unwrap();
+        for visit in visits {
+            read.push(visit.rest().await);
+        }
+    } else {
+        let mut visitors = visitors.into_iter();
+        let leader = head(visitors.next().unwrap()).await;
+        origin.send(Err(PANIC)).unwrap();
+        read.push(leader.rest().await);
+        // One more render for all who wait.
+        stage.call().await.answer(headers).send(Ok("again")).unwrap();
+        for visitor in visitors {
+            read.push(head(visitor).await.rest().await);
+        }
+    }
+    within(stage.isr.idle()).await;
+    (stage, read)
+}
+
 #[tokio::test(start_paused = true)]
-async fn c04_an_origin_that_stalls_or_a_body_that_panics_wedges_nobody() {
+async fn p22_c04_a_body_that_panics_while_it_is_sent_is_cut_for_all_and_gives_back_what_it_held() {
+    for sent in ["hello", ""] {
+        let (stage, read) = panics_after_its_head(&[FRESH, TEN], sent).await;
+        assert_eq!(read, vec![(sent.to_owned(), false); 3], "everyone's ends in an error");
+        let stats = stage.isr.stats();
+        assert_eq!((stats.pages, stats.bytes, stats.count(Reason::RenderPanicked)), (0, 0, 1));
+        // Only one render may run, and only two may wait for it.
+        let (visitors, call) = stage.crowd(2).await;
+        call.answer(&[FRESH, TEN]).send(Ok("helloworld")).unwrap();
+        for visit in heads(visitors).await {
+            assert_eq!(visit.whole().await, "helloworld");
+        }
+        assert_eq!(stage.asked(), 2, "for all of them");
+        assert_eq!(stage.stored().await.text(), "helloworld");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p22_c04_a_body_of_unknown_length_that_panics_is_cut_for_its_leader_and_rendered_for_the_others() {
+    let (stage, read) = panics_after_its_head(&[FRESH], "hello").await;
+    let whole = ("again".to_owned(), true);
+    assert_eq!(read, [("hello".to_owned(), false), whole.clone(), whole]);
+    assert_eq!((stage.asked(), stage.isr.stats().count(Reason::RenderPanicked)), (2, 1));
+    assert_eq!(stage.stored().await.text(), "again", "and nothing of the other is stored");
+}
+
+#[tokio::test]
+async fn p22_c04_h18_over_the_wire_a_body_that_panics_is_cut() {
+    for headers in [&[FRESH, TEN][..], &[FRESH]] {
+        let stage = Stage::new();
+        let address = serve(stage.site.clone()).await;
+        let mut client = within(TcpStream::connect(address)).await.unwrap();
+        client.write_all(b"GET /a HTTP/1.1\r\nhost: www.example.com\r\n\r\n").await.unwrap();
+        let origin = stage.call().await.answer(headers);
+        origin.send(Ok("hello")).unwrap();
+        let mut answer = Vec::new();
+        while !answer.windows(5).any(|bytes| bytes == b"hello") {
+            assert_ne!(within(client.read_buf(&mut answer)).await.unwrap(), 0, "it streams");
+        }
+        origin.send(Err(PANIC)).unwrap();
+        // The connection ends: what follows could not be told from the rest of the body.
+        let _ = within(client.read_to_end(&mut answer)).await;
+        assert!(!answer.ends_with(b"0\r\n\r\n"), "no chunk that says it is whole");
+        assert_eq!(stage.isr.stats().pages, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn c04_an_origin_that_stalls_wedges_nobody() {
     let stage = Stage::new();
     let (visitors, call) = stage.crowd(1).await;
     let origin = call.answer(&[FRESH, TEN]);
