@@ -148,6 +148,37 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_gateway_route_begins_with_what_the_rfc_says() {
+        let rules = Policy::from_origin().check().unwrap();
+        assert_eq!((rules.cookies, rules.empty), (Cookies::Explicit, Empty::Store));
+        assert!(matches!(rules.query, crate::model::rules::Query::Whole), "{:?}", rules.query);
+        assert_eq!(rules.origin, Some(Obeys::default()));
+    }
+
+    #[test]
+    fn a_setting_changes_what_it_names_and_nothing_else() {
+        let own = Obeys::default;
+        let name = |name| Box::new([HeaderName::from_static(name)]);
+        let gateway = Policy::from_origin;
+        for (policy, expected) in [
+            (gateway().heuristics(false), Obeys { heuristics: false, ..own() }),
+            (gateway().set_cookie(SetCookie::Store), Obeys { set_cookie: SetCookie::Store, ..own() }),
+            (
+                gateway().request_directives(RequestDirectives::Honor),
+                Obeys { request_directives: RequestDirectives::Honor, ..own() },
+            ),
+            (gateway().tag_headers(["x-tags"]), Obeys { tag_headers: name("x-tags"), ..own() }),
+            (gateway().pass_tag_headers(true), Obeys { pass_tag_headers: true, ..own() }),
+            (gateway().targeted(["x-cc"]), Obeys { targeted: name("x-cc"), ..own() }),
+            (gateway().cookies(Cookies::Rfc), Obeys { cookies: OriginCookies::Rfc, ..own() }),
+            (gateway().cookies(Cookies::Ignore), Obeys { cookies: OriginCookies::Ignore, ..own() }),
+            (gateway().cookies(Cookies::Bypass), Obeys { cookies: OriginCookies::Ignore, ..own() }),
+        ] {
+            assert_eq!(policy.check().unwrap().origin, Some(expected));
+        }
+    }
+
+    #[test]
     fn b17_settings_of_the_other_kind_of_route_are_refused_by_name() {
         let minute = Duration::from_secs(60);
         for (policy, field) in [

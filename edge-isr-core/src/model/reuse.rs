@@ -18,3 +18,18 @@ impl Reuse {
         self.for_credentials as u8 | (self.never_stale as u8) << 1 | (self.own_etag as u8) << 2
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_fact_has_a_bit_of_its_own() {
+        let all = [false, true].map(|for_credentials| {
+            [false, true].map(|never_stale| {
+                [false, true].map(|own_etag| Reuse { for_credentials, never_stale, own_etag }.bits())
+            })
+        });
+        assert_eq!(all, [[[0, 4], [2, 6]], [[1, 5], [3, 7]]]);
+    }
+}

@@ -421,3 +421,15 @@ fn h20_tags_come_from_the_headers_the_route_reads() {
         assert_eq!(tags_of(&map, &Obeys::default()), Err(Reason::BadTag), "{map:?}");
     }
 }
+
+#[test]
+fn clients_see_where_tags_are_read_from_only_by_choice() {
+    let fields: Fields<'_> =
+        &[("surrogate-key", "a"), ("cache-tag", "b"), ("cache-groups", "\"c\""), ("x", "1")];
+    for (pass_tag_headers, left) in [(false, 1), (true, 4)] {
+        let mut sent = headers(fields);
+        Obeys { pass_tag_headers, ..Obeys::default() }.withhold_tags(&mut sent);
+        assert_eq!(sent.len(), left);
+        assert!(sent.contains_key("x"));
+    }
+}
