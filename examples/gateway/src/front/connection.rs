@@ -83,7 +83,7 @@ where
     }
 }
 
-/// Polls a connection until it ends, and tells it when all are to end.
+/// Polls a connection until it ends, and tells it when it is to end, or all are.
 async fn hold<C, E>(house: &House, line: &Line, mut connection: Pin<&mut C>, tell: fn(Pin<&mut C>))
 where
     C: Future<Output = Result<(), E>> + Send,
@@ -92,7 +92,7 @@ where
     poll_fn(|cx| {
         // Before the look, and each time: a waker wakes once.
         line.register(cx.waker());
-        if house.is_closing() && !std::mem::replace(&mut is_told, true) {
+        if (house.is_closing() || line.is_over()) && !std::mem::replace(&mut is_told, true) {
             tell(connection.as_mut());
         }
         // What went wrong with a client is the client's business.

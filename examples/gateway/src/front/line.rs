@@ -24,6 +24,8 @@ pub(crate) struct Line {
     count: AtomicU32,
     /// Whether the connection speaks something else than HTTP by now.
     is_tunnel: AtomicBool,
+    /// Whether it is to end with what was asked so far, since nothing happens on it.
+    is_over: AtomicBool,
     has_interim: AtomicBool,
     interim: Mutex<Interim>,
     /// What the connection goes on with after an upgrade.
@@ -47,6 +49,7 @@ impl Line {
             in_service: AtomicU32::new(0),
             count: AtomicU32::new(0),
             is_tunnel: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
             has_interim: AtomicBool::new(false),
             interim: Mutex::default(),
             tunnel: Mutex::default(),
@@ -70,6 +73,17 @@ impl Line {
 
     pub(super) fn take_tunnel(&self) -> Option<Ends> {
         self.tunnel.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Nothing happens on the connection. Whether that is news.
+    pub(super) fn call_over(&self) -> bool {
+        let is_news = !self.is_over.swap(true, Ordering::Relaxed);
+        self.wake();
+        is_news
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
     }
 
     pub(super) fn register(&self, waker: &Waker) {

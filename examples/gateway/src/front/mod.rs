@@ -3,7 +3,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `connection`, `house` | one connection; all of them, and how they end |
-//! | `wire`, `framing` | bytes below hyper: time-outs, interim answers, shapes of requests that smuggle |
+//! | `wire`, `framing`, `frames` | bytes below hyper: time-outs, interim answers, shapes of requests that smuggle |
 //! | `door`, `upload`, `refusal` | one request: checked, bounded, answered |
 //! | `reworded` | refusals from below the door in a site's own words |
 //! | `tunnel` | what follows an upgrade |
@@ -12,6 +12,7 @@
 
 mod connection;
 mod door;
+mod frames;
 mod framing;
 mod house;
 mod line;

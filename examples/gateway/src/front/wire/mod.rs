@@ -17,9 +17,10 @@ use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-pub(crate) use self::protocol::Protocol;
+pub(crate) use self::protocol::{PREFACE, Protocol};
 pub(crate) use self::watch::Patience;
 use self::watch::{Waiting, Watch};
+use super::frames::Frames;
 use super::framing::{Fault, Framing};
 use super::line::Line;
 
@@ -27,7 +28,6 @@ use super::line::Line;
 const READ_BYTES: usize = 16 << 10;
 /// What no head may contain, and what ends one: hyper answers 400 to it and closes.
 const SPOILED: &[u8] = b"\0\r\n\r\n";
-const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// What the client has said, as far as it is known.
 #[derive(Debug)]
@@ -35,8 +35,7 @@ enum Speech {
     /// Nothing that shows whether it is HTTP/1 or HTTP/2.
     Unknown,
     Http1(Framing),
-    /// HTTP/2, or what follows an upgrade: passed on as it is.
-    Other,
+    Http2(Frames),
     /// Nothing more is heard, and the body in progress is cut off.
     Broken,
     /// Nothing more is heard.
@@ -108,6 +107,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
                 }
             }
         }
+        if let Speech::Http2(frames) = &mut self.speech
+            && frames.follow(bytes)
+        {
+            self.watch.note_head();
+        }
         buf.put_slice(bytes);
         Ok(())
     }
@@ -123,9 +127,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         if self.line.is_tunnel() {
             return Poll::Pending;
         }
-        let for_head = self.is_free() && !self.is_in_body() && (self.has_begun() || self.is_unknown());
+        let for_head = match &self.speech {
+            // While a head is in progress nothing else can be.
+            Speech::Http2(frames) => frames.is_in_head(),
+            _ => self.is_free() && !self.is_in_body() && (self.has_begun() || self.is_unknown()),
+        };
         let for_client = self.is_stuck || self.is_in_body() && self.is_awaited || !self.line.is_in_service();
-        ready!(self.watch.poll(cx, Waiting { for_head, for_client }));
+        let waiting = Waiting { for_head, for_client };
+        ready!(self.watch.poll(cx, waiting));
+        let is_idle = matches!(self.speech, Speech::Http2(_)) && self.is_free() && !for_head;
+        if is_idle && self.line.call_over() {
+            // hyper tells the client, which may just be asking something. It has as long again to leave.
+            ready!(self.watch.poll(cx, waiting));
+        }
         Poll::Ready(self.give_up(cx))
     }
 
@@ -148,21 +162,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
 
     fn is_in_body(&self) -> bool {
         matches!(&self.speech, Speech::Http1(framing) if framing.is_in_body()) && !self.line.is_tunnel()
-    }
-
-    /// Ends the connection: with an answer where a head has begun, with an error where something is in progress.
-    fn give_up(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let has_begun = self.has_begun() || self.is_unknown() && !self.early.is_empty();
-        if has_begun && self.is_free() {
-            // One try: the socket's buffer is empty, and who is this slow may miss it.
-            let _ = Pin::new(&mut self.io).poll_write(cx, TOO_SLOW);
-            self.refuse();
-            self.is_mute = true;
-            return Ok(());
-        }
-        let is_idle = self.is_free() && !self.is_in_body();
-        self.speech = Speech::Refused;
-        if is_idle { Ok(()) } else { Err(io::ErrorKind::TimedOut.into()) }
     }
 
     /// Writes interim answers, where one may stand: between whole answers.
@@ -226,7 +225,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Read for Wire<T> {
         match this.speech {
             Speech::Refused => return Poll::Ready(Ok(())),
             Speech::Broken => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
-            Speech::Unknown | Speech::Http1(_) | Speech::Other => {}
+            Speech::Unknown | Speech::Http1(_) | Speech::Http2(_) => {}
         }
         let room = buf.remaining().saturating_sub(SPOILED.len()).clamp(1, READ_BYTES);
         if !this.early.is_empty() {

@@ -9,10 +9,11 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{READ_BYTES, Speech, Wire};
+use crate::front::frames::Frames;
 use crate::front::framing::Framing;
 
 /// What a client of HTTP/2 says first.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// What a client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +37,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
                 break Some(Protocol::Http1);
             }
             if early.len() >= PREFACE.len() {
-                self.watch.note_head();
-                self.speech = Speech::Other;
+                self.speech = Speech::Http2(Frames::new());
                 break Some(Protocol::Http2);
             }
             let mut space = [MaybeUninit::<u8>::uninit(); READ_BYTES];
