@@ -31,12 +31,13 @@ const CRATES: [&str; 17] = [
 
 /// The head of `docs/benchmarks.md`.
 pub fn head(took: &str) -> Outcome<String> {
-    let processor = fs::read_to_string("/proc/cpuinfo")?;
-    let processor = processor
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo")?;
+    let processor = cpuinfo
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
         .map_or("an unknown processor", |(_, name)| name.trim());
-    let cores = std::thread::available_parallelism()?;
+    // Not those this program may run on: by now it stays on one.
+    let cores = processors(&cpuinfo);
     let memory = fs::read_to_string("/proc/meminfo")?;
     let memory = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")).unwrap_or_default();
     let memory: u64 = memory.trim().trim_end_matches("kB").trim().parse()?;
@@ -52,7 +53,7 @@ pub fn head(took: &str) -> Outcome<String> {
          run are what to compare: times alone move by tens of percent between machines and hours.\n\n\
          | | |\n|---|---|\n\
          | Machine | {cores} processors, {processor}, {} GiB, Linux {} |\n\
-         | Compiler | {}, release, thin LTO, the allocator of the system |\n\
+         | Compiler | {}, release, fat LTO, the allocator of the system |\n\
          | Programs | {}; {}; {}; {} |\n\
          | Crates | {} |\n",
         (memory + (1 << 19)) >> 20,
@@ -66,6 +67,11 @@ pub fn head(took: &str) -> Outcome<String> {
     ))
 }
 
+/// How many processors Linux lists.
+fn processors(cpuinfo: &str) -> usize {
+    cpuinfo.lines().filter(|line| line.split(':').next().is_some_and(|key| key.trim() == "processor")).count()
+}
+
 /// The version of a crate in a lock file.
 fn locked<'a>(lock: &'a str, name: &str) -> Option<&'a str> {
     let rest = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?.1;
@@ -75,6 +81,12 @@ fn locked<'a>(lock: &'a str, name: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn processors_are_counted_by_their_entries() {
+        let two = "processor\t: 0\nmodel name\t: A processor : fast\n\nprocessor\t: 1\nmodel name\t: B\n";
+        assert_eq!(processors(two), 2);
+    }
 
     #[test]
     fn every_crate_of_the_head_is_in_the_lock_file() {

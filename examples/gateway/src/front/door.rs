@@ -64,6 +64,9 @@ fn is_target(parts: &http::request::Parts) -> bool {
 
 /// Takes off what the request expects; hyper says 100 where that is all.
 fn check_expectation(headers: &mut HeaderMap) -> Result<(), Refusal> {
+    if !headers.contains_key(EXPECT) {
+        return Ok(());
+    }
     let is_known = |expected: &HeaderValue| expected.as_bytes().eq_ignore_ascii_case(b"100-continue");
     if !headers.get_all(EXPECT).iter().all(is_known) {
         return Err(Refusal::Expectation);
