@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use edge_isr_core::model::cache_status::CACHE_STATUS;
@@ -14,6 +15,7 @@ use tower::util::Oneshot;
 use tower_service::Service;
 
 use crate::body::IsrBody;
+use crate::routes::Route;
 
 type Answer<B, E> = Result<Response<IsrBody<B>>, E>;
 
@@ -30,7 +32,7 @@ pin_project! {
     enum State<S: Service<Request<ReqBody>>, ReqBody, ResBody> {
         Ready { response: Option<Response<Content>> },
         // Boxed, since it holds a request: hits would pay for moving its room.
-        Pass { future: Pin<Box<Oneshot<S, Request<ReqBody>>>>, status: Option<HeaderValue> },
+        Pass { future: Pin<Box<Oneshot<S, Request<ReqBody>>>>, status: Option<HeaderValue>, obeyed: Option<Arc<Route>> },
         Boxed { future: Pin<Box<dyn Future<Output = Answer<ResBody, S::Error>> + Send>> },
     }
 }
@@ -42,7 +44,15 @@ impl<S: Service<Request<ReqBody>>, ReqBody, ResBody> ResponseFuture<S, ReqBody, 
     }
 
     pub(crate) fn pass(future: Oneshot<S, Request<ReqBody>>, status: Option<HeaderValue>) -> Self {
-        Self { state: State::Pass { future: Box::pin(future), status } }
+        Self { state: State::Pass { future: Box::pin(future), status, obeyed: None } }
+    }
+
+    /// The answer is one of this route, which may keep something back.
+    pub(crate) fn obeyed(mut self, route: Option<Arc<Route>>) -> Self {
+        if let State::Pass { obeyed, .. } = &mut self.state {
+            *obeyed = route.filter(|route| route.rules.origin.is_some());
+        }
+        self
     }
 
     pub(crate) fn boxed(future: impl Future<Output = Answer<ResBody, S::Error>> + Send + 'static) -> Self {
@@ -62,10 +72,11 @@ where
                 let response = response.take().expect("polled after it was ready");
                 Poll::Ready(Ok(response.map(IsrBody::stored)))
             }
-            StateProj::Pass { future, status } => future
-                .as_mut()
-                .poll(cx)
-                .map_ok(|response| finish(response.map(IsrBody::origin), status.take())),
+            StateProj::Pass { future, status, obeyed } => future.as_mut().poll(cx).map_ok(|mut response| {
+                let obeys = obeyed.as_ref().and_then(|route| route.rules.origin.as_ref());
+                obeys.iter().for_each(|obeys| obeys.withhold_tags(response.headers_mut()));
+                finish(response.map(IsrBody::origin), status.take())
+            }),
             StateProj::Boxed { future } => future.as_mut().poll(cx),
         }
     }

@@ -293,10 +293,9 @@ impl<S, F> IsrService<S, F> {
         let shared = &self.shared;
         shared.isr.count(reason);
         shared.strip(&mut parts.headers);
-        ResponseFuture::pass(
-            shared.inner().oneshot(Request::from_parts(parts, body)),
-            Some(self.status(forward, reason)),
-        )
+        let route = shared.route(&parts).ok().map(|(_, route)| Arc::clone(route));
+        let call = shared.inner().oneshot(Request::from_parts(parts, body));
+        ResponseFuture::pass(call, Some(self.status(forward, reason))).obeyed(route)
     }
 
     /// What a gateway route does with a request that is no plain hit.
@@ -341,6 +340,7 @@ impl<S, F> IsrService<S, F> {
                 ResponseFuture::boxed(std::future::ready(Ok(answer)))
             }
             Next::Render(..) if shared.isr.is_closing() => {
+                gateway::keep_untold(route, &mut parts.headers);
                 self.bypass(parts, body, Forward::Bypass, Reason::ShuttingDown)
             }
             Next::Render(key, missed, alone) => {

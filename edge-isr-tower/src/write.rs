@@ -38,10 +38,12 @@ impl<S, F> IsrService<S, F> {
         }
         // A path that is no page of ours passes untouched, but what it changes is still invalidated.
         let status = route.is_ok().then(|| self.status(Forward::Method, Reason::Method));
+        let obeyed = route.ok().map(|(_, route)| Arc::clone(route));
         shared.strip(&mut parts.headers);
         shared.isr.count(Reason::Method);
         if parts.method.is_safe() {
-            return ResponseFuture::pass(shared.inner().oneshot(Request::from_parts(parts, body)), status);
+            let call = shared.inner().oneshot(Request::from_parts(parts, body));
+            return ResponseFuture::pass(call, status).obeyed(obeyed);
         }
         let target = edge::Target::of(&shared.isr, F::uri(&parts), &parts.headers);
         let posted = Posted::of(shared, &parts);
@@ -51,6 +53,7 @@ impl<S, F> IsrService<S, F> {
         }
         let call = context.scope(shared.inner().oneshot(Request::from_parts(parts, body)));
         let shared = Arc::clone(shared);
+        let isr = shared.isr.clone();
         let is_gateway = obeys.is_some();
         let ask = async move {
             let mut response = call.await?;
@@ -65,16 +68,22 @@ impl<S, F> IsrService<S, F> {
         if !is_gateway {
             return ResponseFuture::boxed(ask);
         }
-        // In a task of its own: a client that hangs up must not keep what was changed from being invalidated.
-        let asked = tokio::spawn(ask);
         ResponseFuture::boxed(async move {
-            match asked.await {
-                Ok(answer) => answer,
-                Err(error) => match error.try_into_panic() {
-                    Ok(panic) => std::panic::resume_unwind(panic),
-                    // Only a runtime that ends does that.
-                    Err(_) => Ok(made(StatusCode::SERVICE_UNAVAILABLE)),
-                },
+            // Where too many have left theirs behind, a request ends with its visitor.
+            let Some(write) = isr.begin_write() else { return ask.await };
+            // In a task of its own: a client that hangs up must not keep what was changed from being invalidated.
+            let asked = tokio::spawn(async move {
+                let _write = write;
+                tokio::select! {
+                    answer = ask => Some(answer),
+                    () = isr.aborted() => None,
+                }
+            });
+            match asked.await.map_err(tokio::task::JoinError::try_into_panic) {
+                Ok(Some(answer)) => answer,
+                Err(Ok(panic)) => std::panic::resume_unwind(panic),
+                // Shut down, or the runtime ends.
+                Ok(None) | Err(Err(_)) => Ok(made(StatusCode::SERVICE_UNAVAILABLE)),
             }
         })
     }

@@ -104,7 +104,8 @@ impl Gateway {
         Self::set(Policy::from_origin(), |builder| builder.compression(Compression::off()))
     }
 
-    fn set(policy: Policy, settings: impl FnOnce(Builder) -> Builder) -> Self {
+    /// An origin behind a layer with this policy, and an engine with these settings.
+    pub fn set(policy: Policy, settings: impl FnOnce(Builder) -> Builder) -> Self {
         let clock = ManualClock::default();
         let isr = settings(Isr::builder().clock(Arc::new(clock.clone())).limits(prompt()))
             .build()

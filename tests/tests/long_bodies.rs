@@ -119,3 +119,16 @@ async fn p12_a_visitor_who_stops_reading_takes_nothing_from_the_next() {
     drop(body);
     assert!(story.get("/pages/1").await.body == bytes());
 }
+
+#[tokio::test]
+async fn p15_a_body_that_never_ends_and_never_waits_holds_up_nobody() {
+    for position in POSITIONS {
+        let mut limits = edge_isr_stories::prompt();
+        limits.render_timeout = std::time::Duration::from_millis(50);
+        let story = Story::with(position, edge_isr_stories::lasting(), |builder| builder.limits(limits));
+        story.page.answers(|_| {
+            Body::from_stream(stream::repeat_with(|| Ok::<_, std::convert::Infallible>(""))).into_response()
+        });
+        assert_eq!(story.get("/pages/1").await.status, StatusCode::GATEWAY_TIMEOUT, "{position:?}");
+    }
+}

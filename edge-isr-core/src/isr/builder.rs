@@ -233,6 +233,7 @@ impl Builder {
             passed: quick_cache::sync::Cache::new(16 * 1024),
             flights: Arc::new(flights),
             renders: Arc::new(Semaphore::new(limits.renders.min(Semaphore::MAX_PERMITS))),
+            writes: Arc::new(Semaphore::new(limits.renders.min(Semaphore::MAX_PERMITS))),
             receipts: Receipts::new(limits.receipts, Arc::clone(&signer)),
             signer,
             jobs: Jobs::new(self.queue, limits.jobs),

@@ -31,7 +31,7 @@ pub enum WhenFull {
 /// | `tags_per_page` | 256 | the explicit ones |
 /// | `variants_per_url` | 32 | a dimension with more values is a mistake |
 /// | `waiters_per_key` | 10,000 | they are cheap, but not free |
-/// | `renders` | 1,024 | at once |
+/// | `renders` | 1,024 | at once; and so many requests that change something go on without their visitor |
 /// | `hosts` | 64 | where `origins` does not list them; one in use keeps its place |
 /// | `marks` | 1,000,000 | about 64 MiB |
 /// | `index_rows` | 2,000,000 | pages |

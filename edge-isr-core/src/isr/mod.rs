@@ -58,6 +58,7 @@ mod tell;
 mod test_engine;
 mod varies;
 mod worker;
+mod write;
 
 pub use build_id::BuildId;
 pub use builder::Builder;
@@ -72,6 +73,7 @@ pub use plan::{Plan, PlannedCalls};
 pub use progress::{Progress, PurgeState, Stage};
 pub use receipt::Receipt;
 pub use selector::Selector;
+pub use write::Write;
 
 /// How long caches in front may still be told at a shutdown once its deadline is over.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -108,6 +110,8 @@ pub(crate) struct Inner {
     pub(crate) passed: quick_cache::sync::Cache<u64, Moment>,
     pub(crate) flights: Arc<flight::Flights>,
     pub(crate) renders: Arc<Semaphore>,
+    /// Requests that change something: a stranger may begin and leave any number.
+    pub(crate) writes: Arc<Semaphore>,
     pub(crate) codings: coding::Codings,
     pub(crate) hosts: hosts::Hosts,
     /// See [`Isr::host`].

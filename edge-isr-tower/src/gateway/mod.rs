@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use edge_isr_core::isr::look_up::{Hit, LookUp, Miss};
 use edge_isr_core::model::cache_status::{CacheStatus, Forward};
-use edge_isr_core::model::key::{CacheKey, KeyRef, selecting};
+use edge_isr_core::model::key::{CacheKey, Dimension, KeyRef, selecting};
 use edge_isr_core::model::origin::wishes::{self, Wishes};
 use edge_isr_core::model::origin::{Obeys, RequestDirectives};
 use edge_isr_core::model::page::Page;
@@ -97,11 +97,12 @@ pub(crate) fn next(
     found: LookUp,
     parts: &request::Parts,
 ) -> Next {
-    let (own, found) = match found {
-        LookUp::Miss(_) => again_with_dimensions(isr, key, &parts.headers).unwrap_or((None, found)),
-        found => (None, found),
+    let varying = match found {
+        LookUp::Miss(_) => Varying::of(isr, key, &parts.headers),
+        LookUp::Fresh(_) | LookUp::Stale(_) => None,
     };
-    let own = || own.unwrap_or_else(|| isr.own_key(key));
+    let key = varying.as_ref().map_or(*key, |varying| varying.key(key));
+    let own = || isr.own_key(&key);
     let wishes = match obeys.request_directives {
         RequestDirectives::Honor => wishes::of(&parts.headers),
         RequestDirectives::Ignore => Wishes::default(),
@@ -113,6 +114,13 @@ pub(crate) fn next(
         // What it means is between the client and the origin (RFC 9110 §9.3.1).
         return Next::HandOn(Forward::Bypass, Reason::RequestBody);
     }
+    if varying.is_some() && key.len_bytes() > isr.limits().key_bytes {
+        return match wishes.only_if_cached {
+            true => Next::OnlyIfCached,
+            false => Next::HandOn(Forward::Bypass, Reason::KeyTooLong),
+        };
+    }
+    let found = if varying.is_some() { again(isr, &key) } else { found };
     let credentials = credentials(route, &parts.headers);
     let found = as_wished(isr, found, &wishes);
     if let Some(reason) = credentials {
@@ -164,22 +172,32 @@ fn credentials(route: &Route, headers: &HeaderMap) -> Option<Reason> {
     counts.then_some(Reason::Cookie)
 }
 
-/// Looks again with what the URL's answers are known to vary on.
-fn again_with_dimensions(
-    isr: &Isr,
-    key: &KeyRef<'_>,
-    headers: &HeaderMap,
-) -> Option<(Option<CacheKey>, LookUp)> {
-    let names = isr.varies_on(key)?;
-    let dimensions = names.iter().map(|name| selecting(headers, name)).collect::<Result<Vec<_>, _>>().ok()?;
-    let key = KeyRef { vary: &names, dimensions: &dimensions, ..*key };
-    let found = match isr.look_up(&key, || 0) {
+/// What a URL's answers are known to vary on, as a request has it.
+struct Varying<'a> {
+    names: Arc<[HeaderName]>,
+    dimensions: Vec<Dimension<'a>>,
+}
+
+impl<'a> Varying<'a> {
+    fn of(isr: &Isr, url: &KeyRef<'_>, headers: &'a HeaderMap) -> Option<Self> {
+        let names = isr.varies_on(url)?;
+        let dimensions: Result<Vec<_>, _> = names.iter().map(|name| selecting(headers, name)).collect();
+        Some(Self { dimensions: dimensions.ok()?, names })
+    }
+
+    fn key<'b>(&'b self, url: &KeyRef<'b>) -> KeyRef<'b> {
+        KeyRef { vary: &self.names, dimensions: &self.dimensions, ..*url }
+    }
+}
+
+/// Looks again, with what the URL's answers vary on.
+fn again(isr: &Isr, key: &KeyRef<'_>) -> LookUp {
+    match isr.look_up(key, || 0) {
         LookUp::Miss(missed) if missed.reason == Reason::Absent => {
             LookUp::Miss(Miss { forward: Forward::VaryMiss, ..missed })
         }
         found => found,
-    };
-    Some((Some(isr.own_key(&key)), found))
+    }
 }
 
 /// What a request asks of a stored page (RFC 9111 §5.2.1).
@@ -197,12 +215,11 @@ fn as_wished(isr: &Isr, found: LookUp, wishes: &Wishes) -> LookUp {
     let stale_for = age.saturating_sub(fresh);
     let is_too_old =
         wishes.max_age.is_some_and(|most| age > most) || wishes.min_fresh.is_some_and(|least| left < least);
-    let is_too_stale = left == Duration::ZERO
-        && match wishes.max_stale {
-            Some(most) => stale_for > most,
-            // Who names an age takes nothing stale (§5.2.1.1).
-            None => wishes.max_age.or(wishes.min_fresh).is_some(),
-        };
+    let is_too_stale = match wishes.max_stale {
+        Some(most) => left == Duration::ZERO && stale_for > most,
+        // Who names an age takes nothing stale (§5.2.1.1), be it by age or by an invalidation.
+        None => hit.is_stale() && wishes.max_age.or(wishes.min_fresh).is_some(),
+    };
     if !wishes.no_cache && !is_too_old && !is_too_stale {
         return if hit.is_stale() { LookUp::Stale(hit) } else { LookUp::Fresh(hit) };
     }

@@ -2,6 +2,7 @@
 //! same URL would get (RFC 9110 §9.3.3).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use edge_isr_core::isr::admit::{Admitted, Sealed};
 use edge_isr_core::isr::exchange::Exchange;
@@ -18,9 +19,12 @@ use crate::context::IsrContext;
 use crate::facts::RouteFacts;
 use crate::inner::PageBody;
 use crate::reading::Reading;
-use crate::render::{Order, Rendered, collect};
+use crate::render::{Order, Rendered, collect_within};
 use crate::service::Shared;
 use crate::visitor::is_unlisted;
+
+/// How long the head of such an answer waits for its body: one that takes longer is handed on as it comes.
+const AT_ONCE: Duration = Duration::from_millis(250);
 
 /// A `POST` on its way, whose answer may become the page of its URL.
 pub(crate) struct Posted {
@@ -76,20 +80,29 @@ impl Posted {
         let (has_authorization, has_cookie) =
             order.handed_on.as_ref().map_or((true, true), |own| (own.has_authorization, own.has_cookie));
         let asked = Asked { has_authorization, has_cookie, sent, received: isr.wall() };
-        let permit = isr.solo(order.key.clone());
-        let is_latest = permit.snapshot().seq == before.saturating_add(own);
         // A later GET does not say which codings it takes.
         let is_encoded = isr.compresses() && parts.headers.contains_key(CONTENT_ENCODING);
-        if !is_latest || is_encoded || !is_stored_for_get(&Method::POST, &target, &parts, &asked, obeys) {
+        if is_encoded || !is_stored_for_get(&Method::POST, &target, &parts, &asked, obeys) {
+            return Err(as_it_is(parts, body));
+        }
+        let permit = isr.solo(order.key.clone());
+        if permit.snapshot().seq != before.saturating_add(own) {
             return Err(as_it_is(parts, body));
         }
         let exchange = Exchange { headers, asked, at: isr.now(), confirmed: None };
         let answer = Response::from_parts(parts, body);
-        let (parts, body, exchange) =
-            match collect(answer, Some(exchange), &order.route, isr.limits().body_bytes).await {
-                Rendered::Complete { parts, body, exchange, .. } => (parts, body, exchange),
-                Rendered::Vetoed { response, .. } => return Err(response),
-            };
+        let (parts, body, exchange) = match collect_within(
+            AT_ONCE,
+            answer,
+            Some(exchange),
+            &order.route,
+            isr.limits().body_bytes,
+        )
+        .await
+        {
+            Rendered::Complete { parts, body, exchange, .. } => (parts, body, exchange),
+            Rendered::Vetoed { response, .. } => return Err(response),
+        };
         let exchange = exchange.map(Box::new);
         let sealed = Sealed { exchange, ..context.seal() };
         match isr.admit(&permit, &order.route.rules, parts, body, &sealed, |page| context.sealed_as(page)) {

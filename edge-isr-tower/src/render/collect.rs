@@ -12,6 +12,7 @@ use edge_isr_core::{BoxError, Reason};
 use http::{Response, response};
 use http_body::Body;
 
+use super::frames::Frames;
 use crate::body::{IsrBody, Rest};
 use crate::inner::PageBody;
 use crate::routes::Route;
@@ -19,6 +20,9 @@ use crate::routes::Route;
 /// How long the head of an answer that may be short waits for the end of its body: what comes as one costs less and
 /// leaves with more in its head.
 const A_MOMENT: Duration = Duration::from_millis(10);
+
+/// How many frames are taken without a pause.
+const A_STRETCH: usize = 64;
 
 /// An answer that was collected, or that nobody collects.
 pub(crate) enum Rendered<B> {
@@ -35,7 +39,7 @@ pub(super) enum Begun<B> {
 /// An answer of a gateway route whose head may be shared, and what has come of its body.
 pub(super) struct Arriving<B> {
     pub(super) parts: response::Parts,
-    pub(super) frames: Vec<Bytes>,
+    pub(super) frames: Frames,
     pub(super) body: Pin<Box<B>>,
     pub(super) route: Arc<Route>,
     pub(super) exchange: Option<Exchange>,
@@ -53,8 +57,25 @@ enum Gathered {
     Broken(BoxError),
 }
 
+/// Collects all of an answer, if it has come after so long; one that takes longer is the visitor's alone.
+pub(crate) async fn collect_within<B: PageBody>(
+    time: Duration,
+    answer: Response<B>,
+    exchange: Option<Exchange>,
+    route: &Arc<Route>,
+    cap: usize,
+) -> Rendered<B> {
+    match Arriving::of(answer, exchange, route, cap) {
+        Ok(mut arriving) => {
+            let gathered = tokio::time::timeout(time, arriving.gather(arriving.cap)).await;
+            arriving.rendered(gathered.unwrap_or(Gathered::More))
+        }
+        Err(vetoed) => *vetoed,
+    }
+}
+
 /// Collects all of an answer.
-pub(crate) async fn collect<B: PageBody>(
+async fn collect<B: PageBody>(
     answer: Response<B>,
     exchange: Option<Exchange>,
     route: &Arc<Route>,
@@ -111,12 +132,13 @@ impl<B: PageBody> Arriving<B> {
         }
         let cap = route.rules.max_body_bytes.unwrap_or(cap) as u64;
         let promised = promised(&parts, &body);
-        let (frames, body, route) = (Vec::new(), Box::pin(body), Arc::clone(route));
+        let (frames, body, route) = (Frames::default(), Box::pin(body), Arc::clone(route));
         Ok(Self { parts, frames, body, route, exchange, promised, cap })
     }
 
     /// Takes frames until the body ends, or is known to be longer than this.
     async fn gather(&mut self, most: u64) -> Gathered {
+        let mut taken = 0_usize;
         while !self.is_beyond(most) {
             // hyper and others may not poll a body of known length to its end.
             if self.body.is_end_stream() {
@@ -132,20 +154,24 @@ impl<B: PageBody> Arriving<B> {
                 }
                 Some(Err(error)) => return Gathered::Broken(error.into()),
             }
+            taken += 1;
+            if taken.is_multiple_of(A_STRETCH) {
+                // A body that is always ready would let nothing else run, time-outs too.
+                tokio::task::yield_now().await;
+            }
         }
         Gathered::More
     }
 
     fn is_beyond(&self, most: u64) -> bool {
-        let len: u64 = self.frames.iter().map(|frame| frame.len() as u64).sum();
-        self.promised.unwrap_or(0).max(len.saturating_add(self.body.size_hint().lower())) > most
+        self.promised.unwrap_or(0).max(self.frames.len().saturating_add(self.body.size_hint().lower())) > most
     }
 
     fn rendered(self, gathered: Gathered) -> Rendered<B> {
         match gathered {
             Gathered::Whole => {
-                let Self { parts, frames: body, route, exchange, .. } = self;
-                Rendered::Complete { parts, body, route, exchange }
+                let Self { parts, frames, route, exchange, .. } = self;
+                Rendered::Complete { parts, body: frames.into_vec(), route, exchange }
             }
             Gathered::More => self.vetoed(Reason::TooLarge, Rest::Body),
             Gathered::Broken(error) => self.vetoed(Reason::Truncated, |_| Rest::Error(error)),
@@ -154,7 +180,7 @@ impl<B: PageBody> Arriving<B> {
 
     /// The leader's alone: what has come of it, and the rest.
     pub(super) fn vetoed(self, reason: Reason, rest: impl FnOnce(Pin<Box<B>>) -> Rest<B>) -> Rendered<B> {
-        let body = IsrBody::overflow(self.frames, rest(self.body));
+        let body = IsrBody::overflow(self.frames.into_vec(), rest(self.body));
         Rendered::Vetoed { response: Response::from_parts(self.parts, body), reason }
     }
 }

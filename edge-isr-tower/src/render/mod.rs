@@ -25,11 +25,12 @@ use crate::service::Shared;
 
 mod collect;
 mod exchange;
+mod frames;
 mod order;
 mod stream;
 
 use self::collect::Begun;
-pub(crate) use collect::{Rendered, collect};
+pub(crate) use collect::{Rendered, collect_within};
 pub(crate) use order::Order;
 pub(crate) use stream::Along;
 

@@ -66,8 +66,7 @@ pub(super) async fn flow<B: PageBody, E>(
     let (writer, growing) = Growing::new(promised);
     let hash = (!parts.headers.contains_key(ETAG)).then(Hash::default);
     let mut basin = Basin { writer, hash };
-    frames.iter().for_each(|frame| basin.take(frame));
-    drop(frames);
+    frames.into_vec().iter().for_each(|frame| basin.take(frame));
     basin.writer.show();
     let streaming = Arc::new(Streaming::new(page, growing));
     let status = parts.status;

@@ -7,11 +7,13 @@ mod credentials;
 mod fields;
 mod hostile;
 mod lifetimes;
+mod narrow;
 mod stale;
 mod statuses;
 mod validation;
 mod variants;
 mod waiting;
+mod writes;
 
 use std::time::Duration;
 

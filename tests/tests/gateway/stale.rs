@@ -136,3 +136,17 @@ async fn h03_an_origin_that_says_the_page_is_gone_is_believed() {
         assert_eq!(gateway.get("/a").await.status, 500, "{status}: nothing stands in");
     }
 }
+
+#[tokio::test]
+async fn h09_who_names_an_age_is_given_nothing_that_was_invalidated() {
+    let policy =
+        Policy::from_origin().request_directives(edge_isr_core::model::origin::RequestDirectives::Honor);
+    for (line, is_hit) in [("max-age=300", false), ("min-fresh=1", false), ("max-stale=300", true)] {
+        let gateway = Gateway::with(policy.clone());
+        let own = [("cache-control", "max-age=600, stale-while-revalidate=600"), ("surrogate-key", "t:1")];
+        gateway.says("/a", Said::ok(&own));
+        gateway.get("/a").await;
+        gateway.isr.graph().revalidate_by_tags([tag("t", 1)]).await.unwrap();
+        assert_eq!(gateway.get_with("/a", &[("cache-control", line)]).await.is_hit(), is_hit, "{line}");
+    }
+}

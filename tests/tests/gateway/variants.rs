@@ -86,3 +86,15 @@ async fn h07_what_an_answer_varies_on_may_change() {
     says(&[("vary", "x-a")], "for 1 again");
     assert!(gateway.get_with("/a", &[("x-a", "1")]).await.text().starts_with("for 1"));
 }
+
+#[tokio::test]
+async fn p15_a_header_that_answers_vary_on_makes_no_longer_keys_than_allowed() {
+    let gateway = Gateway::new();
+    gateway.says("/a", Said::ok(&[("cache-control", "max-age=60"), ("vary", "x-long")]));
+    gateway.get("/a").await;
+    let long = "x".repeat(gateway.isr.limits().key_bytes);
+    for _ in 0..2 {
+        assert_eq!(gateway.get_with("/a", &[("x-long", &long)]).await.detail(), "key-too-long");
+    }
+    assert_eq!(gateway.isr.stats().pages, 1);
+}

@@ -40,7 +40,8 @@ pub(super) const fn is_momentary(status: StatusCode) -> bool {
     matches!(status.as_u16(), 201 | 202 | 403 | 502..=504)
 }
 
-/// Whether an answer with this status is a page: not an interim one, and not the news that there is none.
+/// Whether an answer with this status is a page: not an interim one, and none about what one visitor's request
+/// demanded of the page or its length.
 pub(super) fn is_page(status: StatusCode) -> bool {
-    !status.is_informational() && status != StatusCode::NOT_MODIFIED
+    !status.is_informational() && !matches!(status.as_u16(), 304 | 412 | 416)
 }
