@@ -64,7 +64,7 @@ pub struct Limits {
     pub key_bytes: usize,
     /// Explicit tags of one page.
     pub tags_per_page: usize,
-    /// Variants of one URL.
+    /// Variants of one URL. Those whose pages were evicted make room for others, unless a second tier may have them.
     pub variants_per_url: usize,
     /// Requests that wait for one render.
     pub waiters_per_key: usize,
