@@ -31,6 +31,8 @@ pub(crate) struct HandedOn {
     pub(crate) headers: HeaderMap,
     pub(crate) has_authorization: bool,
     pub(crate) has_cookie: bool,
+    /// Whether the visitor's own conditions or range are among the headers.
+    pub(crate) is_narrowed: bool,
     /// A stale page that the origin is asked about.
     pub(crate) prior: Option<Arc<Page>>,
 }
@@ -55,7 +57,7 @@ impl HandedOn {
         }
         let has_authorization = headers.contains_key(AUTHORIZATION);
         let has_cookie = headers.contains_key(COOKIE);
-        Self { headers, has_authorization, has_cookie, prior: None }
+        Self { headers, has_authorization, has_cookie, is_narrowed: false, prior: None }
     }
 
     /// For what the visitor asked for, and no more.
@@ -63,6 +65,7 @@ impl HandedOn {
         for name in NARROWING {
             for value in asked.get_all(&name) {
                 self.headers.append(&name, value.clone());
+                self.is_narrowed = true;
             }
         }
     }

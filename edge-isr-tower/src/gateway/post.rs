@@ -79,7 +79,7 @@ impl Posted {
         let Some(obeys) = &order.route.rules.origin else { return Err(as_it_is(parts, body)) };
         let (has_authorization, has_cookie) =
             order.handed_on.as_ref().map_or((true, true), |own| (own.has_authorization, own.has_cookie));
-        let asked = Asked { has_authorization, has_cookie, sent, received: isr.wall() };
+        let asked = Asked { has_authorization, has_cookie, is_narrowed: false, sent, received: isr.wall() };
         // A later GET does not say which codings it takes.
         let is_encoded = isr.compresses() && parts.headers.contains_key(CONTENT_ENCODING);
         if is_encoded || !is_stored_for_get(&Method::POST, &target, &parts, &asked, obeys) {

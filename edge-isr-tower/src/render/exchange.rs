@@ -112,19 +112,25 @@ struct Pending {
     headers: HeaderMap,
     has_authorization: bool,
     has_cookie: bool,
+    is_narrowed: bool,
     sent: std::time::SystemTime,
 }
 
 impl Pending {
     fn of(isr: &Isr, headers: &HeaderMap, order: &Order) -> Self {
-        let (has_authorization, has_cookie) =
-            order.handed_on.as_ref().map_or((false, false), |own| (own.has_authorization, own.has_cookie));
-        Self { headers: headers.clone(), has_authorization, has_cookie, sent: isr.wall() }
+        let asked = order.handed_on.as_ref();
+        Self {
+            headers: headers.clone(),
+            has_authorization: asked.is_some_and(|own| own.has_authorization),
+            has_cookie: asked.is_some_and(|own| own.has_cookie),
+            is_narrowed: asked.is_some_and(|own| own.is_narrowed),
+            sent: isr.wall(),
+        }
     }
 
     fn answered(self, isr: &Isr) -> Exchange {
-        let Self { headers, has_authorization, has_cookie, sent } = self;
-        let asked = Asked { has_authorization, has_cookie, sent, received: isr.wall() };
+        let Self { headers, has_authorization, has_cookie, is_narrowed, sent } = self;
+        let asked = Asked { has_authorization, has_cookie, is_narrowed, sent, received: isr.wall() };
         Exchange { headers, asked, at: isr.now(), confirmed: None }
     }
 }

@@ -118,6 +118,8 @@ pub struct Asked {
     pub has_authorization: bool,
     /// Whether it has `Cookie`.
     pub has_cookie: bool,
+    /// Whether it was asked with one visitor's own conditions, or for a range.
+    pub is_narrowed: bool,
     /// When it was sent to the origin.
     pub sent: SystemTime,
     /// When the head of the answer came.

@@ -40,8 +40,13 @@ pub(super) const fn is_momentary(status: StatusCode) -> bool {
     matches!(status.as_u16(), 201 | 202 | 403 | 502..=504)
 }
 
-/// Whether an answer with this status is a page: not an interim one, and none about what one visitor's request
-/// demanded of the page or its length.
-pub(super) fn is_page(status: StatusCode) -> bool {
-    !status.is_informational() && !matches!(status.as_u16(), 304 | 412 | 416)
+/// Whether an answer with this status is a page: not an interim one, and not the news that there is none. `narrowed`:
+/// whether it may be about what one visitor demanded of the page, or wanted of it.
+pub(super) fn is_page(status: StatusCode, narrowed: bool) -> bool {
+    !status.is_informational()
+        && match status {
+            StatusCode::NOT_MODIFIED => false,
+            StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE => !narrowed,
+            _ => true,
+        }
 }

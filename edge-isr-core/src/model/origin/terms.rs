@@ -22,7 +22,7 @@ pub fn terms(parts: &response::Parts, asked: &Asked, obeys: &Obeys) -> Result<Te
     if parts.status == StatusCode::PARTIAL_CONTENT || headers.contains_key(CONTENT_RANGE) {
         return Err(Reason::Partial);
     }
-    if !status::is_page(parts.status) {
+    if !status::is_page(parts.status, asked.is_narrowed) {
         return Err(Reason::Status);
     }
     if obeys.set_cookie == SetCookie::Veto && headers.contains_key(SET_COOKIE) {

@@ -16,7 +16,7 @@ pub(super) fn now() -> SystemTime {
 }
 
 pub(super) fn asked() -> Asked {
-    Asked { has_authorization: false, has_cookie: false, sent: now(), received: now() }
+    Asked { has_authorization: false, has_cookie: false, is_narrowed: false, sent: now(), received: now() }
 }
 
 type Fields<'a> = &'a [(&'static str, &'a str)];
@@ -116,6 +116,11 @@ fn h02_any_final_status_with_explicit_freshness() {
         [(100, Reason::Status), (103, Reason::Status), (304, Reason::Status), (206, Reason::Partial)]
     {
         assert_eq!(judge(status, &[("cache-control", "max-age=60")]), Err(reason), "{status}");
+    }
+    for status in [412, 416, 404] {
+        let parts = answer(status, &[("cache-control", "max-age=60")]);
+        let narrowed = terms(&parts, &Asked { is_narrowed: true, ..asked() }, &Obeys::default());
+        assert_eq!(narrowed.is_ok(), status == 404, "{status}");
     }
     let part = judge(200, &[("cache-control", "max-age=60"), ("content-range", "bytes 0-1/9")]);
     assert_eq!(part, Err(Reason::Partial));

@@ -47,7 +47,7 @@ pub fn origin_terms(input: &[u8]) {
 
 pub(super) fn asked() -> Asked {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-    Asked { has_authorization: false, has_cookie: false, sent: now, received: now }
+    Asked { has_authorization: false, has_cookie: false, is_narrowed: false, sent: now, received: now }
 }
 
 pub(super) fn answer(input: &[u8]) -> Parts {
