@@ -77,6 +77,11 @@ impl Table {
         self.keep_forwarded = true;
     }
 
+    /// Whether the origin decides about what no pattern matches: then all comes from there.
+    pub(crate) fn is_before_origin(&self) -> bool {
+        self.otherwise.as_ref().is_some_and(|route| route.rules.origin.is_some())
+    }
+
     /// Whether a policy has functions that read request heads.
     pub(crate) const fn reads_heads(&self) -> bool {
         self.reads_heads

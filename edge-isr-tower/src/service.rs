@@ -56,6 +56,14 @@ impl<S, F> Shared<S, F> {
         }
     }
 
+    /// Whether what stands inside is an origin, whose answers come from elsewhere and can break off.
+    pub(crate) fn is_before_origin(&self) -> bool {
+        match &*self.plan {
+            Plan::Inside(route) => route.rules.origin.is_some(),
+            Plan::Around(table) => table.is_before_origin(),
+        }
+    }
+
     /// The visitor's extensions that the layer lets through to the handler.
     pub(crate) fn let_through(&self, from: &Extensions, is_gateway: bool) -> Extensions {
         let mut to = Extensions::new();

@@ -5,6 +5,7 @@ pub mod ahead;
 pub mod authority;
 pub mod cache_control;
 pub mod cache_status;
+pub mod claims;
 pub mod coding;
 pub mod conditional;
 pub mod decide;

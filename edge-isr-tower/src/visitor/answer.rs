@@ -8,13 +8,16 @@ use edge_isr_core::model::conditional::{Selection, select};
 use edge_isr_core::model::key::Audience;
 use edge_isr_core::model::page::{Page, Shown, keep_private, zero_freshness};
 use edge_isr_core::{BoxError, Reason};
-use http::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, Response, StatusCode};
 use http_body::Body;
 
 use super::{Landed, Visitor};
 use crate::body::IsrBody;
 use crate::render::{Confirmed, forbid_caching};
+
+/// Says what went wrong between a proxy and its origin (RFC 9209).
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
 impl<S, F> Visitor<S, F> {
     /// An answer from a page that was rendered for this request or for one it waited with.
@@ -81,7 +84,22 @@ impl<S, F> Visitor<S, F> {
     {
         let has_failed = response.status().is_server_error() || reason == Reason::Truncated;
         let spare = has_failed.then(|| self.spare(reason)).flatten();
-        spare.unwrap_or_else(|| self.own(response, reason))
+        spare.unwrap_or_else(|| {
+            let is_cut = reason == Reason::Truncated && self.shared.is_before_origin();
+            self.own(if is_cut { self.cut_short() } else { response }, reason)
+        })
+    }
+
+    /// In place of an answer of the origin's that broke off before any of it was sent: nobody could tell a connection
+    /// that ends without a byte from a fault between them and us.
+    fn cut_short<B>(&self) -> Response<IsrBody<B>> {
+        let mut response = made(StatusCode::BAD_GATEWAY);
+        let told = format!("{}; error=http_response_incomplete", self.shared.isr.name());
+        if let Ok(told) = HeaderValue::from_str(&told) {
+            response.headers_mut().insert(PROXY_STATUS, told);
+        }
+        forbid_caching(response.headers_mut());
+        response
     }
 
     /// The handler's own answer, for this visitor only.

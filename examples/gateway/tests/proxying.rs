@@ -191,11 +191,18 @@ async fn h18_origins_that_do_not_speak_http_are_answered_for() {
 
 #[tokio::test]
 async fn h18_a_short_body_is_cut_off_and_never_stored() {
-    let origin = Origin::start(|request| match request.target() {
-        "/length" => Reply::Close(format!("HTTP/1.1 200 OK\r\n{CACHED}Content-Length: 9\r\n\r\nhalf").into()),
-        _ => Reply::Close(
-            format!("HTTP/1.1 200 OK\r\n{CACHED}Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n").into(),
-        ),
+    // So much that its head is on its way before it breaks off.
+    const HALF: usize = 1 << 20;
+    let origin = Origin::start(|request| {
+        let (rest, half) = match request.target() {
+            "/length" => (format!("Content-Length: {}\r\n\r\n", 2 * HALF), vec![b'a'; HALF]),
+            _ => {
+                let chunk =
+                    [format!("{HALF:x}\r\n").into_bytes(), vec![b'a'; HALF], b"\r\n".to_vec()].concat();
+                ("Transfer-Encoding: chunked\r\n\r\n".to_owned(), chunk)
+            }
+        };
+        Reply::Close([format!("HTTP/1.1 200 OK\r\n{CACHED}{rest}").into_bytes(), half].concat())
     })
     .await;
     let gate = Gate::before(origin.address).await;
@@ -203,10 +210,9 @@ async fn h18_a_short_body_is_cut_off_and_never_stored() {
         for times in 1..=2 {
             let mut client = gate.client().await;
             client.send(format!("GET {target} HTTP/1.1\r\nHost: site\r\n\r\n")).await;
+            assert_eq!(client.head().await.status, 200);
             let rest = client.rest().await;
-            let text = String::from_utf8_lossy(&rest);
-            let is_cut = !text.contains("content-length: 4") && !text.ends_with("0\r\n\r\n");
-            assert!(is_cut || text.starts_with("HTTP/1.1 502"), "{text}");
+            assert!(!rest.ends_with(b"0\r\n\r\n"), "{target} looks whole");
             assert_eq!(origin.count(target), times, "{target} is asked for anew");
         }
     }

@@ -3,7 +3,7 @@
 use std::io;
 
 use bytes::Bytes;
-use http::header::{HeaderName, HeaderValue};
+use http::header::{CONNECTION, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
 use crate::front::made;
@@ -74,6 +74,10 @@ impl Failure {
             tracing::warn!(failure = ?self, "the origin gave no answer");
         }
         let mut response = made(self.status());
+        if self == Self::BadHost {
+            // The front ends all others that are no request the same way.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         response.headers_mut().insert(PROXY_STATUS, HeaderValue::from_static(self.line()));
         response
     }

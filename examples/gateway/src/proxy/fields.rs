@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use edge_isr_core::model::claims;
 use edge_isr_core::model::storable::{is_targeted, strip_hop_by_hop};
 use http::Version;
 use http::header::{
@@ -15,16 +16,12 @@ use super::failure::Failure;
 /// Of HTTP/2's beginnings within HTTP/1, which nobody uses.
 const HTTP2_SETTINGS: &str = "http2-settings";
 
-/// What a client must not say of itself. Behind CGI and its kin `_` in a name means `-`.
-fn is_forwarding(name: &HeaderName) -> bool {
-    let name = name.as_str().as_bytes();
-    let begins = |with: &[u8]| {
-        name.len() >= with.len()
-            && name.iter().zip(with).all(|(&byte, &other)| byte == other || byte == b'_' && other == b'-')
-    };
-    name == FORWARDED.as_str().as_bytes()
-        || begins(b"x-forwarded-")
-        || begins(b"x-real-ip") && name.len() == b"x-real-ip".len()
+/// What a client must not say of itself, or of what it asks for, whether the cache is on or off. Behind CGI and its kin
+/// `_` in a name means `-`, and `Proxy` is a variable that programs take for the way out.
+pub(crate) fn is_claim(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    let is_real_ip = text.len() == "x-real-ip".len() && text.replace('_', "-") == "x-real-ip";
+    claims::is_claim(name, false) || text == "proxy" || is_real_ip
 }
 
 /// What is meant for all recipients, or says where a message ends: `Connection` names it in vain (RFC 9110 §7.6.1).
@@ -73,7 +70,17 @@ pub(super) fn strip_connection(headers: &mut HeaderMap) -> Option<HeaderValue> {
     upgrade
 }
 
-/// Has an answer say its length once, and not at all where it comes in chunks (RFC 9112 §6.3, RFC 9110 §8.6).
+/// The protocol that an answer switches to, if that is one of those that were offered (RFC 9110 §7.8).
+pub(super) fn chosen(headers: &HeaderMap, offered: &HeaderValue) -> Option<HeaderValue> {
+    let is_offered = |protocol: &[u8]| {
+        let mut all = offered.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+        !protocol.is_empty() && all.any(|other| other.eq_ignore_ascii_case(protocol))
+    };
+    let is_one = headers.contains_key(UPGRADE) && members(headers, &UPGRADE).all(is_offered);
+    headers.get(UPGRADE).filter(|_| is_one).cloned()
+}
+
+/// Has a message say its length once, and not at all where it comes in chunks (RFC 9112 §6.3, RFC 9110 §8.6).
 pub(super) fn settle_length(headers: &mut HeaderMap) -> Result<(), Failure> {
     if headers.contains_key(TRANSFER_ENCODING) {
         headers.remove(CONTENT_LENGTH);
@@ -106,8 +113,8 @@ pub(super) fn add_via(headers: &mut HeaderMap, received: Version) {
 /// Says who asked, for which host; whatever the client said about it is gone.
 pub(super) fn set_forwarded(headers: &mut HeaderMap, peer: Option<SocketAddr>) {
     // Nearly always there is nothing to remove.
-    if headers.keys().any(is_forwarding) {
-        let claimed: Vec<HeaderName> = headers.keys().filter(|name| is_forwarding(name)).cloned().collect();
+    if headers.keys().any(is_claim) {
+        let claimed: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name)).cloned().collect();
         for name in claimed {
             headers.remove(name);
         }
@@ -189,6 +196,9 @@ mod tests {
             ("x-forwarded-prefix", "evil"),
             ("x-real-ip", "evil"),
             ("x_real_ip", "evil"),
+            ("x-original-url", "evil"),
+            ("x-http_method-override", "evil"),
+            ("proxy", "evil"),
             ("x_forwarded-for", "evil"),
         ]);
         set_forwarded(&mut headers, Some("[::ffff:10.0.0.1]:5".parse().unwrap()));

@@ -31,14 +31,15 @@ use http::header::{CONNECTION, HeaderValue, UPGRADE};
 use http::{Request, Response, StatusCode, Uri, Version, request as http_request};
 use http_body::Body;
 use hyper::body::Incoming;
+use tokio::time::Instant;
 use tower_service::Service;
 
 pub use self::answer::Answer;
 use self::failure::Failure;
 pub(crate) use self::fields::strip_named;
-use self::outgoing::Outgoing;
+use self::outgoing::{Outgoing, Progress};
 use self::pool::{Lease, Pool, Target};
-use self::request::Hosts;
+use self::request::{Carries, Hosts};
 use crate::front::Visitor;
 
 /// How often a request that was never sent is given to another connection.
@@ -129,15 +130,20 @@ where
         let visitor = head.extensions.get::<Visitor>().cloned();
         let body = Outgoing::new(body);
         let peer = visitor.as_ref().map(Visitor::peer);
-        let upgrade = request::prepare(&mut head, &self.hosts, !body.is_end_stream(), peer)?;
+        let carries = Carries::of(&head.method, &body);
+        let upgrade = request::prepare(&mut head, &self.hosts, carries, peer)?;
         let visitor = visitor.filter(Visitor::takes_interim);
-        let (mut response, lease) = self.send(&head, body, visitor.clone()).await?;
+        let (mut response, lease) = self.send(&head, body, carries, visitor.clone()).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let protocol = upgrade.ok_or(Failure::Malformed)?;
-            let protocol = response.headers().get(UPGRADE).cloned().unwrap_or(protocol);
+            let offered = upgrade.ok_or(Failure::Malformed)?;
+            let protocol = fields::chosen(response.headers(), &offered).ok_or(Failure::Malformed)?;
             let visitor = visitor.ok_or(Failure::Malformed)?;
             visitor.tunnel(client, hyper::upgrade::on(&mut response));
             return Ok(switched(response, protocol));
+        }
+        // What HTTP has no such numbers for (RFC 9110 §15).
+        if response.status().as_u16() > 599 {
+            return Err(Failure::Malformed);
         }
         fields::settle_length(response.headers_mut())?;
         let received = std::mem::replace(response.version_mut(), Version::HTTP_11);
@@ -153,11 +159,16 @@ where
         &self,
         head: &http_request::Parts,
         body: Outgoing<B>,
+        carries: Carries,
         visitor: Option<Visitor>,
     ) -> Result<(Response<Incoming>, Lease<B>), Failure> {
         let progress = body.progress();
         let may_repeat = progress.is_none() && request::is_idempotent(&head.method);
-        let mut lease = self.pool.lease().await?;
+        let mut lease = match carries {
+            // One that an answer still came on could be out of step already.
+            Carries::Meaningless => self.pool.connect().await?,
+            Carries::Nothing | Carries::Content => self.pool.lease().await?,
+        };
         let (mut body, mut unsent) = (Some(body), 0);
         loop {
             let mut request = Request::from_parts(head.clone(), body.take().unwrap_or_else(Outgoing::empty));
@@ -166,11 +177,14 @@ where
             }
             let before = lease.meter.reading();
             let sending = pin!(lease.sender.try_send_request(request));
-            let sent = patiently(sending, self.timeout, || {
-                progress.as_ref().is_some_and(|progress| progress.has_moved())
-            });
+            let sent = patiently(sending, self.timeout, progress.as_deref());
             let mut error = match sent.await.ok_or(Failure::AnswerTimeout)? {
-                Ok(response) => return Ok((response, lease)),
+                Ok(response) => {
+                    // Answered before it was heard: the rest may be no body to the origin.
+                    let is_early = progress.as_ref().is_some_and(|progress| !progress.is_whole());
+                    lease.is_last = is_early || carries == Carries::Meaningless;
+                    return Ok((response, lease));
+                }
                 Err(error) => error,
             };
             if let Some(request) = error.take_message() {
@@ -193,17 +207,23 @@ where
     }
 }
 
-/// Waits for as long as something moves. `None`: nothing did for too long.
+/// Waits for an answer while the origin has what it needs for it. `None`: that took too long.
 async fn patiently<F: Future>(
     mut future: Pin<&mut F>,
     patience: Duration,
-    has_moved: impl Fn() -> bool,
+    progress: Option<&Progress>,
 ) -> Option<F::Output> {
+    let begun = Instant::now();
+    let is_origins_turn_since =
+        || progress.map_or(Some(begun), |progress| progress.is_origins_turn_since().map(|at| at.max(begun)));
     loop {
-        match tokio::time::timeout(patience, future.as_mut()).await {
-            Ok(output) => return Some(output),
-            Err(_) if has_moved() => {}
-            Err(_) => return None,
+        let until = is_origins_turn_since().unwrap_or_else(Instant::now) + patience;
+        if let Ok(output) = tokio::time::timeout_at(until, future.as_mut()).await {
+            return Some(output);
+        }
+        // How long a client may take is its front's to say.
+        if is_origins_turn_since().is_some_and(|since| since + patience <= Instant::now()) {
+            return None;
         }
     }
 }

@@ -4,7 +4,7 @@
 //! not tell.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -38,7 +38,15 @@ pub(super) struct Target {
 pub(super) struct Pool<B> {
     target: Target,
     builder: http1::Builder,
-    idle: Mutex<Vec<Idle<B>>>,
+    waiting: Mutex<Waiting<B>>,
+}
+
+/// Connections that wait, the longest first.
+#[derive(Debug)]
+struct Waiting<B> {
+    idle: Vec<Idle<B>>,
+    /// Whether somebody will close those that wait for too long.
+    is_swept: bool,
 }
 
 #[derive(Debug)]
@@ -54,6 +62,8 @@ pub(super) struct Lease<B> {
     pub(super) meter: Arc<Meter>,
     /// Whether it carried a request before: then the origin may be about to close it.
     pub(super) is_reused: bool,
+    /// Whether it carries no further request: the origin may take what it has not read of this one for that.
+    pub(super) is_last: bool,
 }
 
 impl<B> Pool<B>
@@ -65,7 +75,8 @@ where
         // What old origins still send; a proxy removes both (RFC 9112 §5.1, §5.2).
         builder.allow_spaces_after_header_name_in_responses(true);
         builder.allow_obsolete_multiline_headers_in_responses(true);
-        Self { target, builder, idle: Mutex::default() }
+        let waiting = Waiting { idle: Vec::new(), is_swept: false };
+        Self { target, builder, waiting: Mutex::new(waiting) }
     }
 
     /// One that waits, the last one used first, or a new one.
@@ -77,8 +88,8 @@ where
     }
 
     fn take(&self) -> Option<Lease<B>> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(Idle { lease, since }) = idle.pop() {
+        let mut waiting = self.lock();
+        while let Some(Idle { lease, since }) = waiting.idle.pop() {
             if lease.sender.is_ready() && since.elapsed() < IDLE {
                 return Some(lease);
             }
@@ -100,16 +111,19 @@ where
         let (sender, connection) = shaken.map_err(|_| Failure::connect(&io::ErrorKind::Other.into()))?;
         // Whoever waits on the connection is told what goes wrong with it.
         tokio::spawn(async { _ = connection.with_upgrades().await });
-        Ok(Lease { sender, meter, is_reused: false })
+        Ok(Lease { sender, meter, is_reused: false, is_last: false })
     }
 
     /// Takes back a connection whose answer was read to its end.
     pub(super) fn give_back(self: &Arc<Self>, mut lease: Lease<B>) {
+        if lease.is_last {
+            return;
+        }
         lease.is_reused = true;
         if lease.sender.is_ready() {
             return self.keep(lease);
         }
-        // The rest of the request may still be on its way, and hyper looks for bytes that nobody asked for.
+        // hyper looks for bytes that nobody asked for.
         let pool = Arc::clone(self);
         tokio::spawn(async move {
             if lease.sender.ready().await.is_ok() {
@@ -118,11 +132,75 @@ where
         });
     }
 
-    fn keep(&self, lease: Lease<B>) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|other| !other.lease.sender.is_closed() && other.since.elapsed() < IDLE);
-        if idle.len() < MAX_IDLE {
-            idle.push(Idle { lease, since: Instant::now() });
+    fn keep(self: &Arc<Self>, lease: Lease<B>) {
+        let mut waiting = self.lock();
+        waiting.forget_old();
+        if waiting.idle.len() < MAX_IDLE {
+            waiting.idle.push(Idle { lease, since: Instant::now() });
+        }
+        if !std::mem::replace(&mut waiting.is_swept, true) {
+            tokio::spawn(sweep(Arc::downgrade(self)));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting<B>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<B> Waiting<B> {
+    fn forget_old(&mut self) {
+        self.idle.retain(|other| !other.lease.sender.is_closed() && other.since.elapsed() < IDLE);
+    }
+}
+
+/// Closes connections that wait for too long, until none waits or the pool is gone.
+async fn sweep<B>(pool: Weak<Pool<B>>) {
+    let mut until = Instant::now() + IDLE;
+    loop {
+        tokio::time::sleep_until(until).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut waiting = pool.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.forget_old();
+        let Some(longest) = waiting.idle.first() else {
+            waiting.is_swept = false;
+            return;
+        };
+        until = longest.since + IDLE;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use http_body_util::{BodyExt as _, Empty};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_too_long_is_let_go_though_nobody_asks() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let target = Target { host: "127.0.0.1".to_owned(), port, connect_timeout: IDLE };
+        let pool = Arc::new(Pool::<Empty<Bytes>>::new(target));
+        for _ in 0..2 {
+            let (lease, accepted) = tokio::join!(pool.connect(), listener.accept());
+            let (mut lease, mut socket) = (lease.unwrap(), accepted.unwrap().0);
+            let request = Request::new(Outgoing::empty());
+            let (answer, _) = tokio::join!(
+                lease.sender.send_request(request),
+                socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            );
+            answer.unwrap().collect().await.unwrap();
+            pool.give_back(lease);
+            let begun = Instant::now();
+            // The request, then the end.
+            let mut rest = Vec::new();
+            let ended = tokio::time::timeout(IDLE * 100, socket.read_to_end(&mut rest)).await;
+            assert!(ended.is_ok() && begun.elapsed() < IDLE * 2, "{:?}", begun.elapsed());
+            assert!(pool.lock().idle.is_empty());
         }
     }
 }

@@ -6,31 +6,58 @@ use edge_isr_core::model::authority::{Scheme, normalize};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, UPGRADE};
 use http::uri::{PathAndQuery, Uri};
 use http::{Extensions, Method, Version, request};
+use http_body::Body;
 
 use super::failure::Failure;
 use super::fields;
+
+/// What a request has for a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carries {
+    Nothing,
+    /// What its method is for.
+    Content,
+    /// What has no meaning that its method gives it (RFC 9110 §9.3.1). An origin may not even read it, and take it for
+    /// the next request: it is the last one on its connection.
+    Meaningless,
+}
+
+impl Carries {
+    pub(super) fn of(method: &Method, body: &impl Body) -> Self {
+        match *method {
+            _ if body.is_end_stream() => Self::Nothing,
+            Method::POST | Method::PUT | Method::PATCH => Self::Content,
+            _ => Self::Meaningless,
+        }
+    }
+}
 
 /// Checks a head and makes it one that can be sent. Gives back the protocol that the client would like to speak.
 pub(super) fn prepare(
     parts: &mut request::Parts,
     hosts: &Hosts,
-    has_body: bool,
+    carries: Carries,
     peer: Option<SocketAddr>,
 ) -> Result<Option<HeaderValue>, Failure> {
     into_origin_form(parts)?;
     hosts.check(&mut parts.headers)?;
     // A page's render has no body, whatever the visitor's request had.
-    if !has_body && parts.headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0") {
+    if carries == Carries::Nothing && parts.headers.get_all(CONTENT_LENGTH).iter().any(|length| length != "0")
+    {
         parts.headers.remove(CONTENT_LENGTH);
     }
     let upgrade = fields::strip_connection(&mut parts.headers);
-    // HTTP/1.0 knows no upgrades (RFC 9110 §7.8).
-    let upgrade = upgrade.filter(|_| parts.version == Version::HTTP_11);
+    fields::settle_length(&mut parts.headers).map_err(|_| Failure::BodyBroken)?;
+    // HTTP/1.0 knows no upgrades (RFC 9110 §7.8), and nothing else follows on a connection that ends.
+    let upgrade = upgrade.filter(|_| parts.version == Version::HTTP_11 && carries != Carries::Meaningless);
     fields::set_forwarded(&mut parts.headers, peer);
     fields::add_via(&mut parts.headers, parts.version);
     if let Some(protocol) = &upgrade {
         parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         parts.headers.insert(UPGRADE, protocol.clone());
+    }
+    if carries == Carries::Meaningless {
+        parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     parts.version = Version::HTTP_11;
     parts.extensions = Extensions::new();

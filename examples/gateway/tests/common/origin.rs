@@ -74,6 +74,15 @@ pub(crate) struct Origin {
 
 impl Origin {
     pub(crate) async fn start(reply: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::begin(reply, true).await
+    }
+
+    /// One that answers as soon as it has a head, and takes a body for the next request.
+    pub(crate) async fn deaf(reply: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::begin(reply, false).await
+    }
+
+    async fn begin(reply: impl Fn(&Request) -> Reply + Send + Sync + 'static, hears_bodies: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = Self {
             address: listener.local_addr().unwrap(),
@@ -98,7 +107,7 @@ impl Origin {
                         changed.notify_waiters();
                         reply(request)
                     };
-                    if serve(socket, connection, heard, &go_on).await {
+                    if serve(socket, (connection, hears_bodies), heard, &go_on).await {
                         left.fetch_add(1, Ordering::SeqCst);
                         changed.notify_waiters();
                     }
@@ -155,13 +164,15 @@ impl Origin {
 /// Serves one connection. Whether the gateway left in the middle of an answer or of a request.
 async fn serve(
     mut socket: TcpStream,
-    connection: usize,
+    (connection, hears_bodies): (usize, bool),
     heard: impl Fn(&Request) -> Reply,
     go_on: &Notify,
 ) -> bool {
     let mut early = Vec::new();
     for number in 0.. {
-        let Some((head, body)) = request(&mut socket, &mut early).await else { return !early.is_empty() };
+        let Some((head, body)) = request(&mut socket, &mut early, hears_bodies).await else {
+            return !early.is_empty();
+        };
         match heard(&Request { head, body, connection, number }) {
             Reply::Keep(answer) => {
                 if socket.write_all(&answer).await.is_err() {
@@ -198,13 +209,20 @@ async fn serve(
 }
 
 /// Reads a request to its end. `None` when the gateway has no more.
-async fn request(socket: &mut TcpStream, early: &mut Vec<u8>) -> Option<(String, Vec<u8>)> {
+async fn request(
+    socket: &mut TcpStream,
+    early: &mut Vec<u8>,
+    hears_bodies: bool,
+) -> Option<(String, Vec<u8>)> {
     let end = fill(socket, early, |bytes| position(bytes, b"\r\n\r\n")).await? + 4;
     let head = String::from_utf8(early.drain(..end).collect()).unwrap();
     let field = |name: &str| {
         let line = head.lines().find(|line| line.to_ascii_lowercase().starts_with(name))?;
         Some(line.split_once(':')?.1.trim().to_owned())
     };
+    if !hears_bodies {
+        return Some((head, Vec::new()));
+    }
     let length = if field("transfer-encoding:").is_some() {
         // The chunks as they came.
         fill(socket, early, |bytes| position(bytes, b"0\r\n\r\n")).await? + 5
