@@ -3,13 +3,14 @@
 use std::sync::{Arc, Weak};
 
 use super::Isr;
+use crate::model::key::CacheKey;
 use crate::model::page::{Birth, Page};
 
 /// A page as it was when it was put together. Since then it may have been replaced by itself with a coded form.
 #[derive(Debug)]
 pub struct Born {
     page: Weak<Page>,
-    hash: u64,
+    key: Option<CacheKey>,
     birth: Birth,
 }
 
@@ -17,8 +18,7 @@ impl Born {
     /// To be found again wherever it goes.
     #[must_use]
     pub fn of(page: &Arc<Page>) -> Self {
-        let hash = page.key().map_or(0, |key| key.hash());
-        Self { page: Arc::downgrade(page), hash, birth: *page.birth() }
+        Self { page: Arc::downgrade(page), key: page.key(), birth: *page.birth() }
     }
 }
 
@@ -29,6 +29,10 @@ impl Isr {
         if let Some(page) = born.page.upgrade() {
             page.kill();
         }
-        self.0.pages.kill(born.hash, &born.birth);
+        let Some(key) = &born.key else { return };
+        // Before what stands there is killed, so that no copy takes its place afterwards.
+        self.remember_killed(key, &born.birth);
+        self.0.pages.kill(key.hash(), &born.birth);
+        self.remove_killed();
     }
 }

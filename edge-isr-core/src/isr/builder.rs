@@ -248,6 +248,7 @@ impl Builder {
             clock: self.clock,
             chance: Chance::seeded(seed),
             store: self.store,
+            killed: super::killed::Killed::default(),
             tag_headers: self.tag_headers.into(),
             codings,
             debug: self.debug,

@@ -105,7 +105,9 @@ impl Isr {
     ///
     /// Dropping the future changes nothing.
     pub async fn fetch(&self, key: &CacheKey) -> Result<Option<Arc<Page>>, Reason> {
-        let Some(store) = &self.0.store else { return Ok(None) };
+        let Some(store) = self.0.store.as_ref().filter(|_| !self.0.killed.has_lost()) else {
+            return Ok(None);
+        };
         // The call is made within the guard: a store may panic before it gives a future.
         match ask(self.0.limits.store_wait, async { store.get(key).await }).await {
             Ok(Some(page)) if key.read(|key| page.is_of(key)) == Some(true) => {
@@ -113,12 +115,17 @@ impl Isr {
                 if self.lacks(crate::testing::Twin::TrustStore) {
                     page.trust(self.applied());
                 }
-                self.0.pages.keep(key, Arc::clone(&page));
+                // What was written down does not know that it was killed.
+                let is_alive = || !self.0.killed.has(key.hash(), page.birth());
+                if self.0.pages.keep_if(key, Arc::clone(&page), is_alive).is_none() {
+                    self.remove_killed();
+                    return Ok(None);
+                }
                 Ok(Some(page))
             }
             Ok(None) => Ok(None),
             Ok(Some(_)) => Err(self.note_store(Reason::StoreCorrupt)),
-            Err(failure) => Err(self.note_store(reason_of(&failure))),
+            Err(failure) => Err(self.note_failure(&failure)),
         }
     }
 
@@ -132,7 +139,7 @@ impl Isr {
             // Room, not truth: what stays there is judged when it is read.
             let remove = async { store.remove(std::slice::from_ref(key)).await };
             if let Err(failure) = ask(self.0.limits.store_wait * 5, remove).await {
-                self.note_store(reason_of(&failure));
+                self.note_failure(&failure);
             }
         }
     }
@@ -143,12 +150,19 @@ impl Isr {
     ///
     /// The page may or may not have reached the store.
     pub async fn pass_on(&self, key: &CacheKey, page: &Arc<Page>) {
-        if let Some(store) = &self.0.store {
+        if let Some(store) = &self.0.store
+            && let Some(_writing) = self.begin_writing(key.hash(), page)
+        {
             let put = async { store.put(key, Arc::clone(page)).await };
             if let Err(failure) = ask(self.0.limits.store_wait * 5, put).await {
-                self.note_store(reason_of(&failure));
+                self.note_failure(&failure);
             }
         }
+    }
+
+    /// Notes that the second tier did not do what it was asked for.
+    pub(super) fn note_failure(&self, failure: &Failure) -> Reason {
+        self.note_store(reason_of(failure))
     }
 
     fn note_store(&self, reason: Reason) -> Reason {

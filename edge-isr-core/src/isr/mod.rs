@@ -42,6 +42,7 @@ mod hits;
 mod hosts;
 mod invalidate;
 mod jobs;
+mod killed;
 mod limits;
 pub mod look_up;
 mod open;
@@ -119,6 +120,8 @@ pub(crate) struct Inner {
     pub(crate) signer: Arc<cookie::Signer>,
     pub(crate) receipts: receipt::Receipts,
     pub(crate) store: Option<Arc<dyn PageStore>>,
+    /// What that must not bring back.
+    pub(crate) killed: killed::Killed,
     pub(crate) jobs: jobs::Jobs,
     /// One for each connector, in their order.
     pub(crate) outboxes: Box<[tell::Outbox]>,

@@ -88,15 +88,24 @@ impl MemoryPages {
 
     /// Keeps a page, unless one from a later snapshot stands there.
     pub fn keep(&self, key: &CacheKey, page: Arc<Page>) -> Put {
+        self.keep_if(key, page, || true).unwrap_or(Put::Refused)
+    }
+
+    /// The same, if it may be kept now; `None` if not.
+    pub(crate) fn keep_if(&self, key: &CacheKey, page: Arc<Page>, may: impl FnOnce() -> bool) -> Option<Put> {
+        // Whoever kills what stands here says so first, and comes before this or after it.
         let _order = lock(self.order(key.hash()));
+        if !may() {
+            return None;
+        }
         if let Some(standing) = self.peek(key) {
             let (old, new) = (&standing.birth().snapshot, &page.birth().snapshot);
             if old.incarnation == new.incarnation && old.seq > new.seq {
-                return Put::Outrun;
+                return Some(Put::Outrun);
             }
         }
         self.cache.insert(key.hash(), page);
-        if self.cache.contains_key(&key.hash()) { Put::Kept } else { Put::Refused }
+        Some(if self.cache.contains_key(&key.hash()) { Put::Kept } else { Put::Refused })
     }
 
     /// Removes the page of a key, unless it is from a later snapshot than `seq`.

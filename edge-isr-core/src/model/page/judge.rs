@@ -58,7 +58,7 @@ impl Page {
         self.verified.fetch_max(KILLED, Ordering::Release);
     }
 
-    pub(super) fn is_killed(&self) -> bool {
+    pub(crate) fn is_killed(&self) -> bool {
         self.verified.load(Ordering::Acquire) == KILLED
     }
 
