@@ -251,7 +251,8 @@ impl<F: RouteFacts> Around<F> {
     }
 
     /// Lets a type of the visitor's request extensions through on gateway routes alone: what their origin is told of who
-    /// asked first, whose answer is everyone's if the origin says so.
+    /// asked first, whose answer is everyone's if the origin says so. What is added to a request because of it must not
+    /// select the answer: it is not in the key, whatever the origin's `Vary` names.
     pub fn origin_extension<T: Clone + Send + Sync + 'static>(mut self) -> Self {
         self.let_through.push(LetThrough::new::<T>(true));
         self

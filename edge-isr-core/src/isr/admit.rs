@@ -128,7 +128,11 @@ impl Isr {
         let confirm = |page: Page| if sealed.is_confirmed() { page.confirmed() } else { page };
         let admission = match self.may_store(permit, rules, (&parts, Some(len)), sealed) {
             Ok(admission) => admission,
-            Err(Reason::Status) if parts.status.is_server_error() && sealed.veto.is_none() => {
+            Err(Reason::Status)
+                if parts.status.is_server_error()
+                    && sealed.veto.is_none()
+                    && self.is_everyones(permit.key(), rules, &parts.headers) =>
+            {
                 // Not stored, but not multiplied either: those who wait get the same failure.
                 storable::strip_hop_by_hop(&mut parts.headers);
                 rules.origin.iter().for_each(|obeys| obeys.withhold_tags(&mut parts.headers));

@@ -3,7 +3,9 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AGE, CONTENT_LENGTH, COOKIE, DATE, ETAG, HeaderMap, HeaderValue};
+use http::header::{
+    ACCEPT_ENCODING, AGE, CONTENT_LENGTH, COOKIE, DATE, ETAG, HeaderMap, HeaderName, HeaderValue,
+};
 use http::response;
 
 use super::Isr;
@@ -61,13 +63,7 @@ impl Isr {
         if tags.len() > self.0.limits.tags_per_page {
             return Err(Reason::TooManyTags);
         }
-        let mut varies = origin::vary::named(&parts.headers)?;
-        // What the origin is never told is the same for everyone.
-        varies.retain(|name| {
-            let is_untold = (*name == COOKIE && obeys.cookies == OriginCookies::Ignore)
-                || (*name == ACCEPT_ENCODING && self.compresses());
-            !is_untold
-        });
+        let varies = self.varies_of(&parts.headers, obeys)?;
         let key = self.key_of_answer(asked, varies, exchange)?;
         if parts.status.is_server_error() && self.may_stand_in(&key) {
             // A failure that may be stored does not displace the page that may be served in its place.
@@ -85,6 +81,26 @@ impl Isr {
         }
         let lifetime = Lifetime { fresh, ..terms.lifetime };
         Ok(Admission { key, tags, lifetime, born: exchange.at.before(terms.age), reuse })
+    }
+
+    /// On what an answer depends that its key has to hold.
+    fn varies_of(&self, headers: &HeaderMap, obeys: &Obeys) -> Result<Vec<HeaderName>, Reason> {
+        let mut varies = origin::vary::named(headers)?;
+        // What the origin is never told is the same for everyone.
+        varies.retain(|name| {
+            let is_untold = (*name == COOKIE && obeys.cookies == OriginCookies::Ignore)
+                || (*name == ACCEPT_ENCODING && self.compresses());
+            !is_untold
+        });
+        Ok(varies)
+    }
+
+    /// Whether a failure that is not stored is what everyone who waits by this key would get: its `Vary` names nothing
+    /// in which they may differ (RFC 9111 §4.1).
+    pub(super) fn is_everyones(&self, key: &CacheKey, rules: &Rules, headers: &HeaderMap) -> bool {
+        let Some(obeys) = &rules.origin else { return true };
+        let varies = self.varies_of(headers, obeys);
+        varies.is_ok_and(|names| names.iter().all(|name| key.scope().vary.contains(name)))
     }
 
     fn may_stand_in(&self, key: &CacheKey) -> bool {

@@ -35,6 +35,11 @@ fn is_claim_after_x(rest: &str, keep_forwarded: bool) -> bool {
     }
 }
 
+/// Whether an origin is told a header otherwise than the client sent it: it is taken off, and a proxy may put on its own.
+pub(super) fn is_withheld(name: &HeaderName) -> bool {
+    is_claim(name, false) || name.as_str().replace('_', "-") == "x-real-ip"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

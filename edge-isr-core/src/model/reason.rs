@@ -115,6 +115,8 @@ reasons! {
     VaryCookie = "vary-cookie",
     /// Not stored: `Vary` on a header that the policy does not declare. Declare it with `Policy::vary`.
     VaryUndeclared = "vary-undeclared",
+    /// Not stored: `Vary` on a header that the origin is told otherwise than the client sent it, such as `X-Forwarded-For`.
+    VaryWithheld = "vary-withheld",
     /// Not stored: a partial answer.
     Partial = "partial",
     /// Not stored: the body is shorter or longer than its `Content-Length`, or broke off.

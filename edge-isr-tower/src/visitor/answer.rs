@@ -174,6 +174,7 @@ pub(crate) const fn is_unlisted(reason: Reason) -> bool {
             | Reason::TooLarge
             | Reason::TooManyTags
             | Reason::VariantLimit
+            | Reason::VaryWithheld
     )
 }
 

@@ -1,6 +1,7 @@
 //! Pages that depend on more than their URL: rule 7.
 
-use edge_isr_stories::{Gateway, Said};
+use edge_isr_axum::prelude::*;
+use edge_isr_stories::{Gate, Gateway, Said, begun, get_with};
 
 use super::reuses;
 
@@ -97,4 +98,75 @@ async fn p15_a_header_that_answers_vary_on_makes_no_longer_keys_than_allowed() {
         assert_eq!(gateway.get_with("/a", &[("x-long", &long)]).await.detail(), "key-too-long");
     }
     assert_eq!(gateway.isr.stats().pages, 1);
+}
+
+#[tokio::test]
+async fn h07_a_failure_is_shared_with_nobody_whom_its_vary_may_tell_apart() {
+    let gateway = Gateway::with(Policy::from_origin().cookies(Cookies::Rfc));
+    let gate = Gate::default();
+    gateway.says("/a", Said::with(500, &[("vary", "cookie")]).body("what went wrong for anna").behind(&gate));
+    let visit = |cookie: &'static str| {
+        let site = gateway.site.clone();
+        async move { get_with(&site, "/a", &[("cookie", cookie)]).await }
+    };
+    let leading = tokio::spawn(visit("user=anna"));
+    gate.arrival().await;
+    let following = begun(visit("user=bob")).await;
+    gateway.says("/a", Said::ok(&[("vary", "cookie")]).body("for bob"));
+    gate.open(1);
+    assert_eq!(leading.await.unwrap().text(), "what went wrong for anna");
+    assert_eq!(following.await.text(), "for bob");
+}
+
+#[tokio::test]
+async fn h07_a_failure_that_varies_on_what_its_waiters_were_sorted_by_is_shared() {
+    let gateway = Gateway::new();
+    let vary = ("vary", "accept-language");
+    gateway.says("/a", Said::ok(&[("cache-control", "max-age=60"), vary]));
+    let german = [("accept-language", "de")];
+    gateway.get_with("/a", &german).await;
+    gateway.clock.advance(super::S * 61);
+    let gate = Gate::default();
+    gateway.says("/a", Said::with(500, &[vary]).behind(&gate));
+    let visit = || {
+        let site = gateway.site.clone();
+        async move { get_with(&site, "/a", &[("accept-language", "de")]).await }
+    };
+    let leading = tokio::spawn(visit());
+    gate.arrival().await;
+    let following = begun(visit()).await;
+    gate.open(1);
+    assert_eq!(
+        (leading.await.unwrap().status, following.await.status.as_u16()),
+        (500.try_into().unwrap(), 500)
+    );
+    assert_eq!(gateway.asked(), 2, "nobody asked a failing origin once more");
+}
+
+#[tokio::test]
+async fn h07_an_answer_that_varies_on_what_its_origin_is_not_told_as_it_came_is_not_stored() {
+    for name in ["X-Forwarded-For", "forwarded", "x_forwarded_host", "x-original-url", "x-real-ip"] {
+        let gateway = Gateway::new();
+        gateway
+            .says("/a", Said::ok(&[("cache-control", "max-age=60"), ("vary", &format!("accept, {name}"))]));
+        for _ in 0..2 {
+            let answer = gateway.get("/a").await;
+            assert!(!answer.is_hit() && !answer.cache_status().contains("stored"), "{name}");
+        }
+        assert_eq!(gateway.asked(), 2, "{name}");
+    }
+    let gateway = Gateway::new();
+    gateway.says("/a", Said::ok(&[("cache-control", "max-age=60"), ("vary", "x-forwarded-for")]));
+    assert_eq!(gateway.get("/a").await.detail(), "vary-withheld");
+}
+
+#[tokio::test]
+async fn h07_a_cookie_in_several_lines_is_the_one_that_they_make() {
+    let gateway = Gateway::with(Policy::from_origin().cookies(Cookies::Rfc));
+    gateway.says("/a", Said::ok(&[("cache-control", "max-age=60"), ("vary", "cookie")]));
+    gateway.get_with("/a", &[("cookie", "a=1; b=2")]).await;
+    let again = gateway.get_with("/a", &[("cookie", "a=1"), ("cookie", "b=2")]).await;
+    assert!(again.is_fresh_hit(), "{}", again.cache_status());
+    let other = gateway.get_with("/a", &[("cookie", "a=1, b=2")]).await;
+    assert!(!other.is_hit(), "a comma may stand in a cookie: {}", other.cache_status());
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::header::{ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, HeaderMap, HeaderName};
+use http::header::{ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, COOKIE, HeaderMap, HeaderName};
 
 use super::key_ref::Dimension;
 use crate::model::reason::Reason;
@@ -19,7 +19,8 @@ pub fn dimension<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Dimens
     let mut text = Cow::Borrowed(first.to_str().map_err(|_| Reason::BadHeader)?.trim());
     for line in lines {
         let joined = text.to_mut();
-        joined.push_str(", ");
+        // RFC 9113 §8.2.3: HTTP/2 may send a cookie in several lines, which are one.
+        joined.push_str(if *name == COOKIE { "; " } else { ", " });
         joined.push_str(line.to_str().map_err(|_| Reason::BadHeader)?.trim());
         // No space after an empty line's comma: the render's request has this value in one line, which reads back
         // without it.

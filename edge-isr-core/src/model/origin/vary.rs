@@ -2,6 +2,7 @@
 
 use http::header::{HeaderMap, HeaderName, VARY};
 
+use crate::model::claims;
 use crate::model::reason::Reason;
 
 /// The most headers an answer may vary on: each stands in the key.
@@ -12,7 +13,8 @@ const MAX_NAMES: usize = 32;
 /// # Errors
 ///
 /// [`Reason::VaryStar`] when it depends on what no key can hold: `*` on any line, a member that names no header,
-/// or more than 32 of them.
+/// or more than 32 of them. [`Reason::VaryWithheld`] when it depends on what the origin is told otherwise than the client
+/// said it, such as `X-Forwarded-For`: requests can't be told apart by it.
 pub fn named(headers: &HeaderMap) -> Result<Vec<HeaderName>, Reason> {
     let mut names = Vec::new();
     for line in headers.get_all(VARY) {
@@ -20,6 +22,7 @@ pub fn named(headers: &HeaderMap) -> Result<Vec<HeaderName>, Reason> {
             // `*` is a token and so a header's name; it never is one here.
             match HeaderName::from_bytes(member) {
                 _ if member.is_empty() => {}
+                Ok(name) if claims::is_withheld(&name) => return Err(Reason::VaryWithheld),
                 Ok(name) if name != "*" => names.push(name),
                 _ => return Err(Reason::VaryStar),
             }
@@ -62,5 +65,17 @@ mod tests {
         let names = |count: usize| (0..count).map(|n| format!("x-{n}")).collect::<Vec<_>>().join(",");
         assert_eq!(read(&[&names(MAX_NAMES)]).map(|names| names.len()), Ok(MAX_NAMES));
         assert_eq!(read(&[&names(MAX_NAMES + 1)]), Err(Reason::VaryStar));
+    }
+
+    #[test]
+    fn h07_what_the_origin_is_not_told_as_it_came_selects_nothing() {
+        for name in
+            ["Forwarded", "x-forwarded-for", "X_Forwarded_Proto", "x-host", "x-method-override", "X-Real-IP"]
+        {
+            assert_eq!(read(&[&format!("accept, {name}")]), Err(Reason::VaryWithheld), "{name}");
+        }
+        for name in ["x-for", "x-real", "x-hostess", "via", "xforwarded-for"] {
+            assert_eq!(read(&[name]), Ok(vec![name.to_owned()]), "{name}");
+        }
     }
 }
