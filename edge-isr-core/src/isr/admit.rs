@@ -400,10 +400,24 @@ impl Isr {
 #[must_use]
 pub fn displaces(permit: &Permit, status: StatusCode, reason: Reason) -> bool {
     let has_failed = status.is_server_error() || reason == Reason::Truncated;
-    // What conditions or a range of their own led to is not about the page.
-    let is_narrow = matches!(
+    !has_failed && !is_about_the_request(status) && !permit.is_for_one()
+}
+
+/// Whether an answer is about one request, its sender or the moment, and so says nothing of the page.
+///
+/// All others do: it is gone or was never there (404, 410), is elsewhere (3xx), asks for credentials (401), is kept from
+/// everyone without them (403) or from everyone (451), or can't be read at all any more (405, 414).
+const fn is_about_the_request(status: StatusCode) -> bool {
+    matches!(
         status,
+        // What its conditions or its range led to.
         StatusCode::NOT_MODIFIED | StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE
-    );
-    !has_failed && !is_narrow && !permit.is_for_one()
+        // What it should have said, or not, and what it would take instead.
+        | StatusCode::BAD_REQUEST | StatusCode::NOT_ACCEPTABLE | StatusCode::PAYLOAD_TOO_LARGE
+        | StatusCode::UNSUPPORTED_MEDIA_TYPE | StatusCode::EXPECTATION_FAILED | StatusCode::UPGRADE_REQUIRED
+        | StatusCode::PRECONDITION_REQUIRED | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+        // By which way it came, too late, too early or too often.
+        | StatusCode::MISDIRECTED_REQUEST | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY
+        | StatusCode::TOO_MANY_REQUESTS
+    )
 }

@@ -4,7 +4,7 @@ use edge_isr_axum::prelude::*;
 use edge_isr_core::model::origin::SetCookie;
 use edge_isr_stories::{Gateway, Said};
 
-use super::{is_reused, reuses};
+use super::{S, is_reused, reuses};
 
 #[tokio::test]
 async fn h02_any_final_status_with_explicit_freshness_is_stored() {
@@ -75,4 +75,38 @@ async fn h18_a_body_that_is_not_as_long_as_promised_is_not_stored() {
     }
     let headers = [("cache-control", "max-age=60"), ("content-length", "5")];
     assert!(is_reused(&Gateway::new(), Said::ok(&headers).body("12345")).await);
+}
+
+/// What an origin says about one request, or about the moment, and not about the page.
+const REFUSALS: [u16; 15] = [400, 406, 408, 412, 413, 415, 416, 417, 421, 425, 426, 428, 429, 431, 503];
+
+#[tokio::test]
+async fn h03_what_one_visitor_is_refused_leaves_everyones_stale_page() {
+    for status in REFUSALS {
+        let gateway = Gateway::new();
+        let stale = "max-age=10, stale-while-revalidate=600, stale-if-error=600";
+        gateway.says("/a", Said::ok(&[("cache-control", stale)]).body("good"));
+        gateway.get("/a").await;
+        gateway.clock.advance(11 * S);
+        gateway.says("/a", Said::with(status, &[]).body("no"));
+        for _ in 0..2 {
+            let answer = gateway.get_with("/a", &[("accept", "no/such")]).await;
+            assert_eq!((answer.text(), answer.detail().as_str()), ("good", "aged"), "{status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn h02_what_one_visitor_is_refused_has_nobody_pass_the_cache() {
+    for (status, expected) in REFUSALS.map(|status| (status, "absent")).into_iter().chain([
+        (404, "pass"),
+        (401, "pass"),
+        (302, "pass"),
+    ]) {
+        let gateway = Gateway::new();
+        gateway.says("/a", Said::with(status, &[("cache-control", "no-cache")]));
+        gateway.get("/a").await;
+        gateway.says("/a", Said::ok(&[("cache-control", "max-age=60")]));
+        assert_eq!(gateway.get("/a").await.detail(), expected, "{status}");
+    }
 }
