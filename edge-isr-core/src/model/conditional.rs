@@ -3,9 +3,11 @@
 //! The render never sees these headers. What is malformed never matches and never fails a request.
 
 use std::ops::Range;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::header::{HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
+
+use super::origin::date;
 
 /// What of a page to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +42,9 @@ pub struct Validators<'a> {
     pub last_modified: Option<&'a [u8]>,
     /// How long the body is.
     pub len: usize,
-    /// Whether the page's status is 200, the only one with conditions and ranges.
+    /// Whether the page's status is one of success: others answer no conditions (RFC 9110 §13.2.1).
+    pub is_success: bool,
+    /// Whether it is 200, the only one with ranges.
     pub ok: bool,
 }
 
@@ -48,7 +52,7 @@ pub struct Validators<'a> {
 #[must_use]
 pub fn select(headers: &HeaderMap, is_head: bool, page: &Validators<'_>) -> Selection {
     let whole = Selection::unconditional(is_head);
-    if !page.ok {
+    if !page.is_success {
         return whole;
     }
     if headers.contains_key(IF_NONE_MATCH) {
@@ -56,14 +60,15 @@ pub fn select(headers: &HeaderMap, is_head: bool, page: &Validators<'_>) -> Sele
             return Selection::NotModified;
         }
     } else if let Some(since) = alone(headers, &IF_MODIFIED_SINCE)
-        && let (Some(since), Some(modified)) = (date(since), page.last_modified.and_then(date))
-        && modified <= since
+        && page.last_modified.is_some_and(|modified| is_unmodified(modified, since))
     {
         return Selection::NotModified;
     }
     match alone(headers, &RANGE) {
         // RFC 9110 §14.2: only GET has ranges.
-        Some(range) if !is_head && if_range(headers, page) => self::range(range, page.len).unwrap_or(whole),
+        Some(range) if page.ok && !is_head && if_range(headers, page) => {
+            self::range(range, page.len).unwrap_or(whole)
+        }
         _ => whole,
     }
 }
@@ -142,8 +147,17 @@ fn range(value: &[u8], len: usize) -> Option<Selection> {
     Some(if part.is_empty() || part.start >= len { Selection::Unsatisfiable } else { Selection::Part(part) })
 }
 
-fn date(value: &[u8]) -> Option<SystemTime> {
-    httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok()
+/// Whether a page that was modified then is what the client has from that date (RFC 9110 §13.1.3).
+fn is_unmodified(modified: &[u8], since: &[u8]) -> bool {
+    // Most send back what they were given, whatever that was.
+    modified == since
+        || matches!((read(modified), read(since)), (Some(modified), Some(since)) if modified <= since)
+}
+
+fn read(value: &[u8]) -> Option<SystemTime> {
+    // Mid-2019: the two digits of the obsolete form are then a year from 1970 to 2069.
+    const FIFTY_YEARS_BEFORE: Duration = Duration::from_secs(1_562_000_000);
+    date::read(value, SystemTime::UNIX_EPOCH + FIFTY_YEARS_BEFORE)
 }
 
 #[cfg(test)]
@@ -161,6 +175,7 @@ mod tests {
             etag: Some(b"\"abc\""),
             last_modified: Some(b"Sun, 06 Nov 1994 08:49:37 GMT"),
             len: 10,
+            is_success: true,
             ok: true,
         };
         select(&map, is_head, &page)

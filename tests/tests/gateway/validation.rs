@@ -284,3 +284,47 @@ async fn h15_head_is_answered_from_the_page() {
     assert_eq!(gateway.asked(), 2);
     assert_eq!(gateway.get("/a").await.text(), "page");
 }
+
+#[tokio::test]
+async fn h10_every_success_answers_conditions_and_only_200_has_ranges() {
+    for status in [200, 203, 299] {
+        let gateway = Gateway::new();
+        gateway.says("/a", Said::with(status, &[FRESH, ("etag", "\"a\""), MODIFIED]).body("0123456789"));
+        gateway.get("/a").await;
+        for condition in
+            [("if-none-match", "\"a\""), ("if-none-match", "W/\"a\""), ("if-modified-since", MODIFIED.1)]
+        {
+            let answer = gateway.get_with("/a", &[condition]).await;
+            assert_eq!(answer.status, 304, "{status} {condition:?}");
+        }
+        let part = gateway.get_with("/a", &[("range", "bytes=0-1")]).await;
+        assert_eq!(part.status, if status == 200 { 206 } else { status }, "{status}");
+    }
+    let gateway = Gateway::new();
+    gateway.says("/a", Said::with(404, &[FRESH, ("etag", "\"a\"")]));
+    gateway.get("/a").await;
+    assert_eq!(gateway.get_with("/a", &[("if-none-match", "\"a\"")]).await.status, 404);
+}
+
+#[tokio::test]
+async fn h05_h10_dates_of_conditions_are_read_as_all_are() {
+    for modified in [MODIFIED.1, "Mon, 06 Nov 1994 08:49:37 GMT", "yesterday"] {
+        let gateway = Gateway::new();
+        gateway.says("/a", Said::ok(&[FRESH, ("last-modified", modified)]));
+        gateway.get("/a").await;
+        let forms = [
+            MODIFIED.1,
+            "Mon, 06 Nov 1994 08:49:37 GMT",
+            "sun, 06 nov 1994 08:49:37 gmt",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ];
+        for form in [&forms[..], &[modified]].concat() {
+            let answer = gateway.get_with("/a", &[("if-modified-since", form)]).await;
+            let expected = if modified == "yesterday" && form != modified { 200 } else { 304 };
+            assert_eq!(answer.status, expected, "{modified}: {form}");
+        }
+        let earlier = gateway.get_with("/a", &[("if-modified-since", "Sun, 06 Nov 1994 08:49:36 GMT")]).await;
+        assert_eq!(earlier.status, 200);
+    }
+}

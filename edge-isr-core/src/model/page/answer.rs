@@ -56,6 +56,7 @@ impl<'a> Shown<'a> {
             etag: self.value(&ETAG),
             last_modified: self.value(&LAST_MODIFIED),
             len: self.body_len(),
+            is_success: self.page.status().is_success(),
             ok: self.page.status() == StatusCode::OK,
         }
     }
@@ -70,7 +71,7 @@ impl<'a> Shown<'a> {
     #[inline]
     pub fn is_known_as(self, line: &[u8]) -> bool {
         let tag = self.head.etag_position().and_then(|at| self.own.get(at));
-        tag.is_some_and(|tag| tag.as_bytes() == line) && self.page.status() == StatusCode::OK
+        tag.is_some_and(|tag| tag.as_bytes() == line) && self.page.status().is_success()
     }
 
     /// Answers with all of it, or the selected part.
