@@ -6,7 +6,7 @@ use edge_isr_core::{Isr, Mode};
 use http::header::{CONTENT_LOCATION, HeaderMap, HeaderValue, LOCATION, SET_COOKIE};
 use http::{Response, Uri};
 
-use super::reference::resolve;
+use super::reference::{resolve, text_of};
 use crate::reading::{host_of, pairs};
 
 /// What an unsafe request is about.
@@ -45,8 +45,7 @@ pub(crate) async fn after_unsafe<B>(
     if let Some(host) = target.host.filter(|_| status.is_success() || status.is_redirection()) {
         let mut urls = vec![target.url.clone()];
         for name in [LOCATION, CONTENT_LOCATION] {
-            let reference = headers.get(name).and_then(|value| value.to_str().ok());
-            urls.extend(reference.map(|reference| resolve(&target.url, reference)));
+            urls.extend(headers.get(name).map(|value| resolve(&target.url, &text_of(value))));
         }
         let is_hard = |url: &&str| mode_of(path_of(url)) == Mode::Hard;
         let (hard, soft): (Vec<&str>, Vec<&str>) = urls.iter().map(String::as_str).partition(is_hard);

@@ -174,3 +174,29 @@ async fn h08_every_variant_of_the_url_is_invalidated() {
     call(&gateway.site, "DELETE", "/a").await;
     assert!(!gateway.get("/a?x=1").await.is_hit());
 }
+
+#[tokio::test]
+async fn h08_a_location_is_read_in_all_its_forms() {
+    for (page, location) in [
+        ("/b", "http://www.example.com/x/../b"),
+        ("/b", "HTTP://WWW.EXAMPLE.COM/./b"),
+        ("/b", "http://www.example.com:80/b#top"),
+        ("/b?c=/../d", "http://www.example.com/x/../b?c=/../d"),
+        ("/b", "//www.example.com/x/../b"),
+        ("/b", "/%62"),
+        ("/b", "x/../b"),
+        ("/%C3%BC", "/\u{fc}"),
+        ("/%C3%BC", "http://www.example.com/\u{fc}"),
+    ] {
+        let gateway = Gateway::new();
+        for path in ["/b", "/%C3%BC", "/c"] {
+            gateway.says(path, Said::ok(&[("cache-control", "max-age=60")]));
+        }
+        gateway.get(page).await;
+        gateway.get("/c").await;
+        gateway.says("/a", Said::with(201, &[("location", location)]));
+        call(&gateway.site, "POST", "/a").await;
+        assert!(!gateway.get(page).await.is_hit(), "{location}");
+        assert!(gateway.get("/c").await.is_fresh_hit(), "{location}");
+    }
+}
