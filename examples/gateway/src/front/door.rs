@@ -10,13 +10,13 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use edge_isr_core::BoxError;
 use edge_isr_tower::IsrRequestBody;
-use http::header::{EXPECT, HOST, HeaderMap, HeaderValue};
-use http::uri::{PathAndQuery, Uri};
+use http::header::{EXPECT, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 
+use super::form;
 use super::line::{InService, Line, Visitor};
 use super::refusal::Refusal;
 use super::site::Site;
@@ -41,25 +41,13 @@ impl<A> Door<A> {
             return Err(Refusal::Method);
         }
         let (mut parts, body) = request.into_parts();
-        // What HTTP/2 always and a proxy's client may say: the host is named by the target (RFC 9112 §3.2.2).
-        if parts.uri.authority().is_some() {
-            into_origin_form(&mut parts)?;
-        } else if !is_target(&parts) {
-            return Err(Refusal::Target);
-        }
+        form::settle(&mut parts, !body.is_end_stream())?;
         // Before a cache sees them, and so before others wait for the answer to this one.
         strip_named(&mut parts.headers);
         check_expectation(&mut parts.headers)?;
         let body = Upload::new(body, self.body_bytes).ok_or(Refusal::BodyTooLarge)?;
         Ok(Request::from_parts(parts, IsrRequestBody::from(body)))
     }
-}
-
-/// Whether a target without a host is one. How many hosts the head names was seen to below, but for HTTP/2.
-fn is_target(parts: &http::request::Parts) -> bool {
-    let has_host = parts.version != Version::HTTP_2 || parts.headers.get_all(HOST).iter().count() == 1;
-    let is_path = parts.uri.path().starts_with('/') || parts.method == Method::OPTIONS;
-    has_host && is_path
 }
 
 /// Takes off what the request expects; hyper says 100 where that is all.
@@ -75,20 +63,6 @@ fn check_expectation(headers: &mut HeaderMap) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Makes `Host` of a target's authority.
-fn into_origin_form(parts: &mut http::request::Parts) -> Result<(), Refusal> {
-    let is_http = parts.uri.scheme_str().is_some_and(|scheme| matches!(scheme, "http" | "https"));
-    let authority = parts.uri.authority().filter(|_| is_http).ok_or(Refusal::Target)?;
-    let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::Target)?;
-    if parts.version == Version::HTTP_2 && parts.headers.get_all(HOST).iter().any(|other| *other != host) {
-        return Err(Refusal::Target);
-    }
-    parts.headers.insert(HOST, host);
-    let target = parts.uri.path_and_query().cloned();
-    parts.uri = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
-    Ok(())
-}
-
 impl<A: Site> hyper::service::Service<Request<Incoming>> for Door<A> {
     type Response = Response<Served<A::Body>>;
     type Error = Infallible;
@@ -96,10 +70,15 @@ impl<A: Site> hyper::service::Service<Request<Incoming>> for Door<A> {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let version = request.version();
+        // hyper would send a body, which is an error there.
+        let has_body = version != Version::HTTP_2 || *request.method() != Method::HEAD;
         let request = match self.admit(request) {
             Ok(request) => request,
             Err(refusal) => {
-                let answer = refusal.answer(A::SAYS, version != Version::HTTP_2);
+                let mut answer = refusal.answer(A::SAYS, version != Version::HTTP_2);
+                if !has_body {
+                    answer.body_mut().clear();
+                }
                 return Serving { state: State::Refused { answer: Some(answer) } };
             }
         };
@@ -182,8 +161,9 @@ pin_project! {
 }
 
 impl<B> Served<B> {
-    const fn made(text: Bytes) -> Self {
-        Self { kind: Kind::Made { text: Some(text) }, line: None, guard: None }
+    fn made(text: Bytes) -> Self {
+        let text = Some(text).filter(|text| !text.is_empty());
+        Self { kind: Kind::Made { text }, line: None, guard: None }
     }
 
     const fn new(body: B, line: Option<Arc<Line>>) -> Self {

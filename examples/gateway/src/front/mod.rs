@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `connection`, `house` | one connection; all of them, and how they end |
 //! | `wire`, `framing`, `frames` | bytes below hyper: time-outs, interim answers, shapes of requests that smuggle |
-//! | `door`, `upload`, `refusal` | one request: checked, bounded, answered |
+//! | `door`, `form`, `upload`, `refusal` | one request: checked, put into one form, bounded, answered |
 //! | `reworded` | refusals from below the door in a site's own words |
 //! | `tunnel` | what follows an upgrade |
 //! | `line` | what they tell each other |
@@ -12,6 +12,7 @@
 
 mod connection;
 mod door;
+mod form;
 mod frames;
 mod framing;
 mod house;

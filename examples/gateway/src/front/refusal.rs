@@ -17,6 +17,10 @@ pub(crate) enum Refusal {
     Method,
     /// The request's target, or its host, is none.
     Target,
+    /// A body where none belongs, of a length that nobody knows.
+    Body,
+    /// More fields than a head may have.
+    Head,
     /// The request expects what nobody here knows.
     Expectation,
     /// More body than `limits.request_body_bytes`.
@@ -27,7 +31,8 @@ impl Refusal {
     const fn status(self) -> StatusCode {
         match self {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Target => StatusCode::BAD_REQUEST,
+            Self::Target | Self::Body => StatusCode::BAD_REQUEST,
+            Self::Head => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         }
