@@ -244,3 +244,38 @@ async fn a_client_that_waits_for_a_slow_origin_is_not_idle() {
     origin.go_on();
     assert_eq!(client.answer(false).await.text(), "ok");
 }
+
+/// Empty lines are no beginning: they neither are a head nor keep the connection.
+#[tokio::test]
+async fn empty_lines_keep_nobody() {
+    let origin = Origin::start(|_| Reply::ok("", "page")).await;
+    for (head, idle, has_asked) in [(300, 3_600_000, false), (300, 300, true)] {
+        let gate = Gate::with(origin.address, |_, front| {
+            front.head_timeout = Duration::from_millis(head);
+            front.idle_timeout = Duration::from_millis(idle);
+        })
+        .await;
+        for empty in ["\r\n", "\n"] {
+            let mut client = gate.client().await;
+            if has_asked {
+                assert_eq!(client.get("/").await.status, 200);
+            }
+            let (mut read, mut write) = client.socket.split();
+            let drip = async {
+                for byte in empty.bytes().cycle() {
+                    if tokio::io::AsyncWriteExt::write_all(&mut write, &[byte]).await.is_err() {
+                        return;
+                    }
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            let end = async { tokio::io::AsyncReadExt::read(&mut read, &mut [0; 100]).await.unwrap_or(0) };
+            tokio::select! {
+                () = common::client::soon(drip) => {}
+                read = common::client::soon(end) => assert_eq!(read, 0, "nothing is said of {empty:?}"),
+            }
+        }
+        // One before a request is passed over (RFC 9112 §2.2).
+        assert_eq!(gate.ask("\r\nGET / HTTP/1.1\r\nHost: site\r\n\r\n").await.status, 200);
+    }
+}

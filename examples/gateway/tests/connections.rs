@@ -17,6 +17,7 @@ const CACHED: &str = "Cache-Control: max-age=60\r\n";
 async fn site() -> (Origin, Gate) {
     let origin = Origin::start(|request| match request.target() {
         "/slow" => Reply::Halves(Vec::new(), b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow".to_vec()),
+        "/hang" => Reply::Hang(Vec::new()),
         target => Reply::ok(CACHED, target),
     })
     .await;
@@ -286,4 +287,92 @@ async fn a_stop_ends_tunnels_and_does_not_wait_for_them_for_ever() {
     assert!(client.is_ended().await);
     origin.until(|origin| origin.left() == 1).await;
     soon(gate.stopped()).await;
+}
+
+/// What a client says right after it asked for a tunnel is for the tunnel, whatever it looks like.
+#[tokio::test]
+async fn what_follows_an_upgrade_reaches_the_tunnel_as_it_is() {
+    let origin = Origin::start(|_| {
+        Reply::LateEcho(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n".into(),
+        )
+    })
+    .await;
+    let gate = Gate::before(origin.address).await;
+    let upgrade = "GET / HTTP/1.1\r\nHost: site\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+    for (n, said) in
+        ["\r\n\r\nhello", "a\n\n", "POST / HTTP/1.1\r\n\r\n", "\0\x01\r\n\r\n"].into_iter().enumerate()
+    {
+        for is_at_once in [true, false] {
+            let mut client = gate.client().await;
+            let before = origin.count("/");
+            if is_at_once {
+                client.send([upgrade, said].concat()).await;
+                origin.until(|origin| origin.count("/") > before).await;
+            } else {
+                client.send(upgrade).await;
+                origin.until(|origin| origin.count("/") > before).await;
+                client.send(said).await;
+            }
+            // So that it was there before the answer.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            origin.go_on();
+            assert_eq!(client.head().await.status, 101, "{n} {is_at_once}");
+            assert_eq!(client.bytes(said.len()).await, said.as_bytes(), "{n} {is_at_once}");
+            client.send("more").await;
+            assert_eq!(client.bytes(4).await, b"more");
+        }
+    }
+}
+
+/// Where there is no tunnel, what follows is the next request, and judged as one.
+#[tokio::test]
+async fn d23_what_follows_a_refused_upgrade_is_a_request() {
+    let (origin, gate) = site().await;
+    let mut client = gate.client().await;
+    let upgrade = |target: &str| {
+        format!("GET {target} HTTP/1.1\r\nHost: site\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+    };
+    let plain = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: site\r\n\r\n");
+    let post = "POST /p HTTP/1.1\r\nHost: site\r\nConnection: upgrade\r\nUpgrade: x\r\nContent-Length: 4\r\n\r\nbody";
+    let all = [plain("/slow"), upgrade("/a"), upgrade("/slow"), post.to_owned(), plain("/b"), upgrade("/a")];
+    client.send([all.concat(), "GET /c HTTP/1.1\r\n\r\n".to_owned()].concat()).await;
+    for text in ["slow", "/a", "slow", "/p", "/b", "/a"] {
+        if text == "slow" {
+            origin.go_on();
+        }
+        assert_eq!(client.answer(false).await.text(), text);
+    }
+    assert_eq!(client.answer(false).await.status, 400);
+    assert!(client.is_ended().await);
+    assert_eq!(origin.count("/c"), 0);
+    // Who asked and left is seen to have left.
+    let mut client = gate.client().await;
+    client.send(upgrade("/hang")).await;
+    origin.until(|origin| origin.count("/hang") == 1).await;
+    drop(client);
+    origin.until(|origin| origin.left() == 1).await;
+}
+
+/// Who ends its side with its last request still gets what is stored; for the rest it has left.
+#[tokio::test]
+async fn who_says_nothing_more_gets_what_is_stored() {
+    let (origin, gate) = site().await;
+    assert_eq!(gate.get("/page").await.text(), "/page");
+    let request = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: site\r\n\r\n");
+    for requests in [1, 3] {
+        let mut client = gate.client().await;
+        client.send(request("/page").repeat(requests)).await;
+        tokio::io::AsyncWriteExt::shutdown(&mut client.socket).await.unwrap();
+        for _ in 0..requests {
+            assert!(client.answer(false).await.is_hit());
+        }
+        assert!(client.is_ended().await);
+    }
+    let mut client = gate.client().await;
+    client.send(request("/hang").replace("GET", "OPTIONS")).await;
+    origin.until(|origin| origin.count("/hang") == 1).await;
+    tokio::io::AsyncWriteExt::shutdown(&mut client.socket).await.unwrap();
+    origin.until(|origin| origin.left() == 1).await;
+    assert!(client.is_ended().await);
 }

@@ -10,14 +10,14 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use edge_isr_core::BoxError;
 use edge_isr_tower::IsrRequestBody;
-use http::header::{EXPECT, HeaderMap, HeaderValue};
+use http::header::{EXPECT, HeaderMap, HeaderValue, UPGRADE};
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 
 use super::form;
-use super::line::{InService, Line, Visitor};
+use super::line::{Held, InService, Line, Visitor};
 use super::refusal::Refusal;
 use super::site::Site;
 use super::upload::Upload;
@@ -72,6 +72,9 @@ impl<A: Site> hyper::service::Service<Request<Incoming>> for Door<A> {
         let version = request.version();
         // hyper would send a body, which is an error there.
         let has_body = version != Version::HTTP_2 || *request.method() != Method::HEAD;
+        // No look at the fields where the wire has seen none that says so.
+        let is_upgrade = self.line.is_held() && request.headers().contains_key(UPGRADE);
+        let held = is_upgrade.then(|| Held::new(&self.line));
         let request = match self.admit(request) {
             Ok(request) => request,
             Err(refusal) => {
@@ -87,7 +90,7 @@ impl<A: Site> hyper::service::Service<Request<Incoming>> for Door<A> {
             let who = visitor.insert(Visitor::new(&self.line, version == Version::HTTP_11));
             extensions.insert(who.clone());
         });
-        Serving { state: State::Asked { future, visitor, guard: None } }
+        Serving { state: State::Asked { future, visitor, guard: None, held } }
     }
 }
 
@@ -104,7 +107,7 @@ pin_project! {
     enum State<F> {
         Refused { answer: Option<Response<Bytes>> },
         // A visitor who waits is known.
-        Asked { #[pin] future: F, visitor: Option<Visitor>, guard: Option<InService> },
+        Asked { #[pin] future: F, visitor: Option<Visitor>, guard: Option<InService>, held: Option<Held> },
     }
 }
 
@@ -120,7 +123,7 @@ where
                 let answer = answer.take().expect("polled after it was ready");
                 Poll::Ready(Ok(answer.map(Served::made)))
             }
-            StateProj::Asked { future, visitor, guard } => {
+            StateProj::Asked { future, visitor, guard, held } => {
                 let Poll::Ready(answer) = future.poll(cx) else {
                     if let Some(visitor) = visitor {
                         guard.get_or_insert_with(|| InService::begin(visitor));
@@ -134,6 +137,7 @@ where
                 {
                     visitor.become_tunnel();
                 }
+                *held = None;
                 Poll::Ready(Ok(answer.map(|body| Served::new(body, line))))
             }
         }

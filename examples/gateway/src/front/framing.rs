@@ -32,6 +32,8 @@ struct Head {
     has_host: bool,
     is_chunked: bool,
     length: Option<u64>,
+    /// Whether it would speak another protocol from then on.
+    is_upgrade: bool,
 }
 
 /// What is wrong, and where.
@@ -52,18 +54,42 @@ pub(crate) struct Framing {
     line: Vec<u8>,
     /// The most bytes of such a line.
     line_bytes: usize,
+    /// How many heads have ended.
+    heads: u64,
+    /// Whether the last of them asks for another protocol.
+    is_upgrade: bool,
 }
 
 impl Framing {
     pub(crate) const fn new(line_bytes: usize) -> Self {
-        let head = Head { is_read: false, is_old: false, has_host: false, is_chunked: false, length: None };
-        Self { part: Part::Start, head, line: Vec::new(), line_bytes }
+        let head = Head {
+            is_read: false,
+            is_old: false,
+            has_host: false,
+            is_chunked: false,
+            length: None,
+            is_upgrade: false,
+        };
+        Self { part: Part::Start, head, line: Vec::new(), line_bytes, heads: 0, is_upgrade: false }
     }
 
-    /// Whether a head has begun and not ended.
+    /// How many heads have ended.
+    #[inline]
+    pub(crate) const fn heads(&self) -> u64 {
+        self.heads
+    }
+
+    /// Whether the last head that ended asks for another protocol.
+    #[inline]
+    pub(crate) const fn is_upgrade(&self) -> bool {
+        self.is_upgrade
+    }
+
+    /// Whether a head has begun and not ended. Empty lines before one are no beginning.
     #[inline]
     pub(crate) fn is_in_head(&self) -> bool {
-        matches!(self.part, Part::Fields | Part::Lost) || self.part == Part::Start && !self.line.is_empty()
+        matches!(self.part, Part::Fields | Part::Lost)
+            || self.part == Part::Start && !matches!(&*self.line, b"" | b"\r")
     }
 
     /// Whether a body has begun and not ended.
@@ -72,13 +98,16 @@ impl Framing {
         !matches!(self.part, Part::Start | Part::Fields | Part::Lost)
     }
 
-    /// Follows the next bytes.
-    pub(crate) fn follow(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    /// Follows the next bytes, but not beyond a request that asks for another protocol: what comes next may be that.
+    /// How many it followed.
+    pub(crate) fn follow(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
         let mut at = 0;
+        // What comes after it is asked for: it was no other protocol.
+        self.is_upgrade &= self.is_in_body();
         while at < bytes.len() {
             let rest = &bytes[at..];
             match &mut self.part {
-                Part::Lost => return Ok(()),
+                Part::Lost => return Ok(bytes.len()),
                 Part::Body(left) | Part::Chunk(left) => {
                     let here = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
                     *left -= here as u64;
@@ -87,7 +116,8 @@ impl Framing {
                 }
                 Part::Start | Part::Fields | Part::ChunkSize | Part::ChunkEnd | Part::Trailers => {
                     let Some(end) = memchr(b'\n', rest) else {
-                        return self.keep(rest).map_err(|()| self.fault(bytes.len() - 1));
+                        self.keep(rest).map_err(|()| self.fault(bytes.len() - 1))?;
+                        return Ok(bytes.len());
                     };
                     let taken = if self.line.is_empty() {
                         self.take(&rest[..end])
@@ -101,8 +131,11 @@ impl Framing {
                     at += end + 1;
                 }
             }
+            if self.is_upgrade && self.part == Part::Start {
+                break;
+            }
         }
-        Ok(())
+        Ok(at)
     }
 
     const fn fault(&self, at: usize) -> Fault {
@@ -191,6 +224,10 @@ impl Framing {
                     (is_chunked && is_first && is_alone).then_some(()).ok_or(())
                 }
             },
+            b'u' | b'U' => {
+                head.is_upgrade |= value_of(line, b"upgrade").is_some();
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -200,6 +237,8 @@ impl Framing {
         if !head.has_host && !head.is_old {
             return Err(());
         }
+        self.heads += 1;
+        self.is_upgrade = head.is_upgrade;
         self.part = match head.length {
             _ if head.is_chunked => Part::ChunkSize,
             None | Some(0) => Part::Start,
@@ -393,8 +432,7 @@ mod tests {
             // hyper gets what is let through, and no more.
             let mut framing = Framing::new(1000);
             let sound = match framing.follow(text.as_bytes()) {
-                Ok(()) => text.len(),
-                Err(Fault::Head(at) | Fault::Body(at)) => at,
+                Ok(at) | Err(Fault::Head(at) | Fault::Body(at)) => at,
             };
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let theirs = runtime.block_on(framed_by_hyper(text.as_bytes()[..sound].to_vec()));
@@ -411,11 +449,36 @@ mod tests {
         };
         assert_eq!(at(""), (false, false));
         assert_eq!(at("\r\n"), (false, false));
+        assert_eq!(at("\r\n\n\r"), (false, false));
+        assert_eq!(at("\rG"), (true, false));
         assert_eq!(at("G"), (true, false));
         assert_eq!(at("GET / HTTP/1.1\r\nHost: h\r\n"), (true, false));
         assert_eq!(at("GET / HTTP/1.1\r\nHost: h\r\n\r\n"), (false, false));
         assert_eq!(at("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\na"), (false, true));
         assert_eq!(at("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nab"), (false, false));
+    }
+
+    #[test]
+    fn nothing_is_followed_beyond_a_request_for_another_protocol() {
+        let head = "GET / HTTP/1.1\r\nHost: h\r\nUPGRADE: x\r\n\r\n";
+        let post = "POST / HTTP/1.1\r\nHost: h\r\nupgrade:x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n";
+        let plain = "GET / HTTP/1.1\r\nHost: h\r\nUpgrade-Insecure-Requests: 1\r\n\r\n";
+        for request in [head, post] {
+            let all = [plain, request, plain].concat();
+            for piece in 1..=all.len() {
+                let (mut framing, mut at, mut held) = (Framing::new(1000), 0, None);
+                while at < all.len() {
+                    let bytes = &all.as_bytes()[at..all.len().min(at + piece)];
+                    let end = framing.follow(bytes).unwrap();
+                    at += end;
+                    if framing.is_upgrade() && !framing.is_in_body() {
+                        assert!(held.replace(at).is_none(), "once");
+                    }
+                    assert!(end == bytes.len() || held == Some(at));
+                }
+                assert_eq!((held, framing.heads()), (Some(plain.len() + request.len()), 3), "{piece}");
+            }
+        }
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(crate) struct Line {
     count: AtomicU32,
     /// Whether the connection speaks something else than HTTP by now.
     is_tunnel: AtomicBool,
+    /// Whether an answer is to come that decides what is spoken from then on.
+    is_held: AtomicBool,
     /// Whether it is to end with what was asked so far, since nothing happens on it.
     is_over: AtomicBool,
     has_interim: AtomicBool,
@@ -49,6 +51,7 @@ impl Line {
             in_service: AtomicU32::new(0),
             count: AtomicU32::new(0),
             is_tunnel: AtomicBool::new(false),
+            is_held: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
             has_interim: AtomicBool::new(false),
             interim: Mutex::default(),
@@ -69,6 +72,16 @@ impl Line {
     #[inline]
     pub(super) fn is_tunnel(&self) -> bool {
         self.is_tunnel.load(Ordering::Relaxed)
+    }
+
+    /// A request has come that asks for another protocol. There is one such at a time.
+    pub(super) fn hold(&self) {
+        self.is_held.store(true, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn is_held(&self) -> bool {
+        self.is_held.load(Ordering::Relaxed)
     }
 
     pub(super) fn take_tunnel(&self) -> Option<Ends> {
@@ -110,6 +123,24 @@ impl Line {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Interim> {
         self.interim.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request that asks for another protocol; dropped, it has its answer.
+#[derive(Debug)]
+pub(super) struct Held(Arc<Line>);
+
+impl Held {
+    pub(super) fn new(line: &Arc<Line>) -> Self {
+        Self(Arc::clone(line))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.is_held.store(false, Ordering::Relaxed);
+        // hyper takes what was not read for not there.
+        self.0.wake();
     }
 }
 

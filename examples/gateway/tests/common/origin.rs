@@ -44,6 +44,8 @@ pub(crate) enum Reply {
     Halves(Vec<u8>, Vec<u8>),
     /// Writes this, then sends back what it gets.
     Echo(Vec<u8>),
+    /// The same, when told to go on.
+    LateEcho(Vec<u8>),
 }
 
 impl Reply {
@@ -196,16 +198,22 @@ async fn serve(
                     return true;
                 }
             }
-            Reply::Echo(answer) => {
-                let _ = socket.write_all(&answer).await;
-                let _ = socket.write_all(&early).await;
-                let (mut read, mut write) = socket.split();
-                let _ = tokio::io::copy(&mut read, &mut write).await;
-                return true;
+            Reply::Echo(answer) => return echo(socket, &answer, &early).await,
+            Reply::LateEcho(answer) => {
+                go_on.notified().await;
+                return echo(socket, &answer, &early).await;
             }
         }
     }
     false
+}
+
+async fn echo(mut socket: TcpStream, answer: &[u8], early: &[u8]) -> bool {
+    let _ = socket.write_all(answer).await;
+    let _ = socket.write_all(early).await;
+    let (mut read, mut write) = socket.split();
+    let _ = tokio::io::copy(&mut read, &mut write).await;
+    true
 }
 
 /// Reads a request to its end. `None` when the gateway has no more.

@@ -5,29 +5,27 @@
 
 mod end;
 mod protocol;
+mod reading;
 mod watch;
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use hyper::rt::{Read, ReadBufCursor, Write};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use hyper::rt::Write;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use self::protocol::{PREFACE, Protocol};
 pub(crate) use self::watch::Patience;
 use self::watch::{Waiting, Watch};
 use super::frames::Frames;
-use super::framing::{Fault, Framing};
+use super::framing::Framing;
 use super::line::Line;
 
 /// The most bytes of one read.
 const READ_BYTES: usize = 16 << 10;
-/// What no head may contain, and what ends one: hyper answers 400 to it and closes.
-const SPOILED: &[u8] = b"\0\r\n\r\n";
 
 /// What the client has said, as far as it is known.
 #[derive(Debug)]
@@ -58,6 +56,8 @@ pub(crate) struct Wire<T> {
     interim: Bytes,
     /// Whether hyper waits for more bytes.
     is_awaited: bool,
+    /// Whether the client says nothing more.
+    has_left: bool,
     /// Nothing more is written.
     is_mute: bool,
     /// What may still be read, unlooked at, of a client that was refused.
@@ -77,43 +77,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             is_flushed: true,
             interim: Bytes::new(),
             is_awaited: false,
+            has_left: false,
             is_mute: false,
             linger_bytes: 0,
             is_lingering: false,
         }
-    }
-
-    /// Passes bytes on to hyper, up to where a request begins that is refused.
-    fn pass(&mut self, bytes: &[u8], buf: &mut ReadBufCursor<'_>) -> io::Result<()> {
-        self.is_awaited = false;
-        self.watch.note_move();
-        if let Speech::Http1(framing) = &mut self.speech
-            && !self.line.is_tunnel()
-        {
-            match framing.follow(bytes) {
-                Ok(()) if framing.is_in_head() => {}
-                Ok(()) => self.watch.note_head(),
-                Err(Fault::Body(at)) => {
-                    self.speech = Speech::Broken;
-                    buf.put_slice(&bytes[..at]);
-                    // Nothing given is the end, to hyper.
-                    return if at == 0 { Err(io::ErrorKind::InvalidData.into()) } else { Ok(()) };
-                }
-                Err(Fault::Head(at)) => {
-                    self.refuse();
-                    buf.put_slice(&bytes[..at]);
-                    buf.put_slice(SPOILED);
-                    return Ok(());
-                }
-            }
-        }
-        if let Speech::Http2(frames) = &mut self.speech
-            && frames.follow(bytes)
-        {
-            self.watch.note_head();
-        }
-        buf.put_slice(bytes);
-        Ok(())
     }
 
     fn refuse(&mut self) {
@@ -130,7 +98,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         let for_head = match &self.speech {
             // While a head is in progress nothing else can be.
             Speech::Http2(frames) => frames.is_in_head(),
-            _ => self.is_free() && !self.is_in_body() && (self.has_begun() || self.is_unknown()),
+            // Who has said nothing has as long as who has begun.
+            _ => self.is_free() && !self.is_in_body() && (self.has_begun() || self.watch.is_first()),
         };
         let for_client = self.is_stuck || self.is_in_body() && self.is_awaited || !self.line.is_in_service();
         let waiting = Waiting { for_head, for_client };
@@ -210,38 +179,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
                 self.is_stuck = false;
                 self.watch.note_move();
                 written
-            }
-        }
-    }
-}
-
-impl<T: AsyncRead + AsyncWrite + Unpin> Read for Wire<T> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut buf: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        match this.speech {
-            Speech::Refused => return Poll::Ready(Ok(())),
-            Speech::Broken => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
-            Speech::Unknown | Speech::Http1(_) | Speech::Http2(_) => {}
-        }
-        let room = buf.remaining().saturating_sub(SPOILED.len()).clamp(1, READ_BYTES);
-        if !this.early.is_empty() {
-            let early = this.early.split_to(room.min(this.early.len()));
-            return Poll::Ready(this.pass(&early, &mut buf));
-        }
-        let mut space = [MaybeUninit::<u8>::uninit(); READ_BYTES];
-        let mut read = ReadBuf::uninit(&mut space[..room]);
-        match Pin::new(&mut this.io).poll_read(cx, &mut read) {
-            Poll::Ready(Ok(())) if !read.filled().is_empty() => {
-                Poll::Ready(this.pass(read.filled(), &mut buf))
-            }
-            Poll::Ready(end_or_error) => Poll::Ready(end_or_error),
-            Poll::Pending => {
-                this.is_awaited = true;
-                this.wait(cx)
             }
         }
     }

@@ -35,6 +35,8 @@ pub(super) struct Watch {
     patience: Patience,
     /// When a head that has begun must have ended.
     head_until: Option<Instant>,
+    /// Whether no head has ended yet.
+    is_first: bool,
     timer: Pin<Box<Sleep>>,
     /// Whether the task waits for the timer already.
     is_timed: bool,
@@ -49,7 +51,8 @@ impl Watch {
     pub(super) fn new(patience: Patience) -> Self {
         let until = Instant::now() + patience.head;
         let timer = Box::pin(tokio::time::sleep_until(until));
-        Self { patience, head_until: Some(until), timer, is_timed: false, has_moved: false, still: 0 }
+        let head_until = Some(until);
+        Self { patience, head_until, is_first: true, timer, is_timed: false, has_moved: false, still: 0 }
     }
 
     #[inline]
@@ -61,6 +64,12 @@ impl Watch {
     #[inline]
     pub(super) const fn note_head(&mut self) {
         self.head_until = None;
+        self.is_first = false;
+    }
+
+    /// Whether no head has ended yet.
+    pub(super) const fn is_first(&self) -> bool {
+        self.is_first
     }
 
     /// Ready when the client has taken too long for what is waited for.
