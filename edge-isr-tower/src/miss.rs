@@ -31,13 +31,14 @@ pub(crate) fn refresh_ahead<S, F, ReqBody, ResBody>(
     key: &KeyRef<'_>,
     route: &Arc<Route>,
     parts: &request::Parts,
+    page: &Arc<Page>,
 ) where
     S: Inner<ReqBody, ResBody>,
     F: RouteFacts,
     ReqBody: RequestBody,
     ResBody: PageBody,
 {
-    if refresh(shared, &shared.isr.own_key(key), route, parts, None) {
+    if refresh(shared, &shared.isr.own_key(key), route, parts, Some(Arc::clone(page))) {
         shared.isr.count(Reason::Ahead);
     }
 }
@@ -178,6 +179,10 @@ where
         match landed {
             Landed::Answer(response) => return Ok(response),
             Landed::Alone(reason) => return visitor.alone(reason).await,
+            Landed::Validate(page) => {
+                visitor.asked.missed.prior = Some(page);
+                return visitor.alone(Reason::NoCache).await;
+            }
             Landed::Again(reason) => {
                 visitor.reselect();
                 panicked |= reason == Reason::RenderPanicked;

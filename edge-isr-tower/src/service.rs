@@ -262,7 +262,7 @@ impl<S, F> IsrService<S, F> {
                 let selection = select(&mut hit);
                 let answer = shared.isr.answer(&hit, &selection);
                 if shared.isr.is_due_ahead(&hit) {
-                    miss::refresh_ahead(shared, &key, route, &parts);
+                    miss::refresh_ahead(shared, &key, route, &parts, hit.page());
                 }
                 ResponseFuture::ready(answer)
             }

@@ -41,21 +41,15 @@ pub(crate) enum Landed<B> {
     Again(Reason),
     /// Go alone.
     Alone(Reason),
+    /// Go alone, and ask whether this page is still right.
+    Validate(Arc<Page>),
 }
 
 /// What a visitor does who may not be given a page.
 enum Declined {
     Again(Reason),
-    Alone(Reason),
-}
-
-impl<B> From<Declined> for Landed<B> {
-    fn from(declined: Declined) -> Self {
-        match declined {
-            Declined::Again(reason) => Self::Again(reason),
-            Declined::Alone(reason) => Self::Alone(reason),
-        }
-    }
+    /// Each use of the page is to be validated.
+    Validate,
 }
 
 impl<S, F> Visitor<S, F> {
@@ -172,20 +166,21 @@ impl<S, F> Visitor<S, F> {
         }
         match self.given(page, collapsed) {
             Ok(given) => Landed::Answer(self.answer_from(&given, collapsed, kept, self.asked.missed.reason)),
-            Err(declined) => declined.into(),
+            Err(Declined::Again(reason)) => Landed::Again(reason),
+            Err(Declined::Validate) => Landed::Validate(Arc::clone(page)),
         }
     }
 
     /// A page, or one whose body is still to come, as it is given to this visitor; or why it is not.
     fn given(&self, page: &Arc<Page>, collapsed: bool) -> Result<HandOut, Declined> {
+        if collapsed && self.is_at_the_gateway() && !self.is_selected(page) {
+            return Err(Declined::Again(Reason::Overtaken));
+        }
         if collapsed && self.is_at_the_gateway() && !page.is_unstored_failure() {
-            if !self.is_selected(page) {
-                return Err(Declined::Again(Reason::Overtaken));
-            }
             let (lifetime, age) = (page.lifetime(), page.age(self.shared.isr.now()));
             if !lifetime.is_fresh(age) && !lifetime.may_serve_while_revalidating(age) {
                 // RFC 9111 §4.2.4, §5.2.2.4: each use is to be validated.
-                return Err(Declined::Alone(Reason::NoCache));
+                return Err(Declined::Validate);
             }
         }
         let given = self.shared.isr.hand_out(page, self.owed, self.arrived);
@@ -254,7 +249,9 @@ impl<S, F> Visitor<S, F> {
         };
         match landed {
             Landed::Answer(response) => Ok(response),
-            Landed::Again(_) | Landed::Alone(_) => Ok(made(StatusCode::SERVICE_UNAVAILABLE)),
+            Landed::Again(_) | Landed::Alone(_) | Landed::Validate(_) => {
+                Ok(made(StatusCode::SERVICE_UNAVAILABLE))
+            }
         }
     }
 }

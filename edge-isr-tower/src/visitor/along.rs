@@ -11,7 +11,7 @@ use edge_isr_core::model::page::Page;
 use http::Response;
 use http::header::{IF_NONE_MATCH, RANGE};
 
-use super::{Landed, Visitor};
+use super::{Declined, Landed, Visitor};
 use crate::body::{IsrBody, Rest};
 use crate::render::{Along, Leading, Led};
 
@@ -72,7 +72,9 @@ impl<S, F> Visitor<S, F> {
                 collapsed,
                 self.asked.missed.reason,
             )),
-            Err(declined) => declined.into(),
+            Err(Declined::Again(reason)) => Landed::Again(reason),
+            // There is no page to ask about before its body is there.
+            Err(Declined::Validate) => Landed::Alone(Reason::NoCache),
         }
     }
 

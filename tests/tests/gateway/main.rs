@@ -1,6 +1,7 @@
 //! Gateway routes: stories for each numbered rule of HTTP caching that they follow, `h01_…` to `h22_…`.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+mod after_304;
 mod basics;
 mod changes;
 mod credentials;
