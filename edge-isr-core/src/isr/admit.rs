@@ -85,10 +85,15 @@ pub struct Sealed {
 }
 
 impl Sealed {
+    /// The page that the origin said is still right.
+    pub(super) fn confirmed(&self) -> Option<&Arc<Page>> {
+        self.exchange.as_ref()?.confirmed.as_ref()
+    }
+
     /// Whether the origin said that the page before it is still right.
     #[must_use]
     pub fn is_confirmed(&self) -> bool {
-        self.exchange.as_ref().is_some_and(|exchange| exchange.confirmed.is_some())
+        self.confirmed().is_some()
     }
 }
 
@@ -150,14 +155,13 @@ impl Isr {
         };
         let is_codable = self.offer_codings(&mut parts.headers, rules, len);
         match &rules.origin {
-            Some(obeys) => {
-                self.dress_as_origin(&mut parts.headers, obeys, Some((&body, sealed.hash.clone())))
-            }
+            Some(obeys) => self.dress_as_origin(&mut parts.headers, obeys, Some((&body, sealed))),
             None => self.dress(&mut parts.headers, rules, &admission.lifetime, permit.key(), &body),
         }
         self.tell_tags(&mut parts.headers, permit.key(), &admission.tags);
         let page = confirm(self.assemble(permit, rules, &admission, &mut parts, Some(&body)));
-        let page = Arc::new(if is_codable { page.codable() } else { page });
+        let page = if is_codable { self.with_known_forms(page.codable(), sealed.confirmed()) } else { page };
+        let page = Arc::new(page);
         seal(Born::of(&page));
         let kept = self.keep(permit, &page, &admission);
         if let Some(reason) = kept {

@@ -1,5 +1,6 @@
 //! What a gateway route adds to admitting an answer: the origin's own terms decide.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -14,12 +15,13 @@ use super::etag::Hash;
 use crate::clock::Moment;
 use crate::model::key::CacheKey;
 use crate::model::lifetime::Lifetime;
-use crate::model::origin::{self, Asked, Obeys, OriginCookies};
+use crate::model::origin::{self, Asked, Obeys, OriginCookies, groups};
+use crate::model::page::Page;
 use crate::model::policy::Rules;
 use crate::model::reason::Reason;
 use crate::model::reuse::Reuse;
 use crate::model::storable;
-use crate::model::tag::TagSet;
+use crate::model::tag::{Tag, TagSet};
 
 /// One request to an origin, and when its answer came.
 #[derive(Debug, Clone)]
@@ -30,8 +32,9 @@ pub struct Exchange {
     pub asked: Asked,
     /// When the answer's head came.
     pub at: Moment,
-    /// The tags of the page that the answer, a 304, says is unchanged; `None` for any other.
-    pub confirmed: Option<TagSet>,
+    /// The page that the answer, a 304, says is unchanged: its bytes are the same, and so is what was made of them.
+    /// `None` for any other.
+    pub confirmed: Option<Arc<Page>>,
 }
 
 impl Isr {
@@ -56,10 +59,13 @@ impl Isr {
         if let Some(reason) = sealed.veto {
             return Err(reason);
         }
+        let named = origin::tags_of(&parts.headers, obeys)?;
         let mut tags = sealed.tags.clone();
-        tags.extend(exchange.confirmed.iter().flatten().cloned());
-        tags.extend(origin::tags_of(&parts.headers, obeys)?.iter().cloned());
-        let tags = self.with_groups(tags, asked, &parts.headers);
+        tags.extend(named.iter().cloned());
+        let mut tags = self.with_groups(tags, asked, &parts.headers);
+        if let Some(page) = &exchange.confirmed {
+            tags = self.with_stored(&tags, page, !named.is_empty(), &parts.headers);
+        }
         if tags.len() > self.0.limits.tags_per_page {
             return Err(Reason::TooManyTags);
         }
@@ -81,6 +87,22 @@ impl Isr {
         }
         let lifetime = Lifetime { fresh, ..terms.lifetime };
         Ok(Admission { key, tags, lifetime, born: exchange.at.before(terms.age), reuse })
+    }
+
+    /// With the tags of the page that an answer says is unchanged: those that it does not name stay (RFC 9111 §3.2), and
+    /// too many do no harm. Where there is no room for all, those that it names replace the others of their kind.
+    fn with_stored(&self, tags: &TagSet, page: &Page, names_tags: bool, headers: &HeaderMap) -> TagSet {
+        let with = |may_stay: &dyn Fn(&Tag) -> bool| {
+            let mut all = tags.clone();
+            all.extend(page.tag_set().iter().filter(|tag| may_stay(tag)).cloned());
+            all
+        };
+        let all = with(&|_| true);
+        if all.len() <= self.0.limits.tags_per_page {
+            return all;
+        }
+        let names_groups = headers.contains_key(groups::CACHE_GROUPS);
+        with(&|tag| if tag.as_str().starts_with('~') { !names_groups } else { !names_tags })
     }
 
     /// On what an answer depends that its key has to hold.
@@ -113,17 +135,18 @@ impl Isr {
         &self,
         headers: &mut HeaderMap,
         obeys: &Obeys,
-        body: Option<(&[Bytes], Option<Hash>)>,
+        body: Option<(&[Bytes], &Sealed)>,
     ) {
         storable::strip_hop_by_hop(headers);
         headers.remove(AGE);
-        if let Some((body, hash)) = body {
+        if let Some((body, sealed)) = body {
             let len: usize = body.iter().map(Bytes::len).sum();
             if len > 0 || headers.contains_key(CONTENT_LENGTH) {
                 // Some statuses must not have one (RFC 9110 §8.6).
                 headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
             }
-            headers.entry(ETAG).or_insert_with(|| hash.unwrap_or_else(|| Hash::of(body)).etag());
+            let known = || sealed.hash.clone().map(Hash::etag).or_else(|| made_before(sealed));
+            headers.entry(ETAG).or_insert_with(|| known().unwrap_or_else(|| Hash::of(body).etag()));
         }
         if !headers.contains_key(DATE)
             && let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(self.wall()))
@@ -144,4 +167,10 @@ impl Isr {
             reuse: Reuse::default(),
         }
     }
+}
+
+/// The entity tag that was made of the same bytes when they came.
+fn made_before(sealed: &Sealed) -> Option<HeaderValue> {
+    let page = sealed.confirmed().filter(|page| page.reuse().own_etag)?;
+    HeaderValue::from_bytes(page.validators().etag?).ok()
 }

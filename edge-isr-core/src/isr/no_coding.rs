@@ -40,6 +40,10 @@ impl Isr {
         self.compresses()
     }
 
+    pub(super) fn with_known_forms(&self, page: Page, _: Option<&Arc<Page>>) -> Page {
+        page
+    }
+
     /// The page as it is.
     #[must_use]
     #[inline]

@@ -87,7 +87,7 @@ where
 
 /// The stored page with what a 304 says of it (RFC 9111 §4.3.4).
 fn unchanged<A, B>(
-    page: &Page,
+    page: &Arc<Page>,
     stored: HeaderMap,
     answer: &Response<A>,
     exchange: Exchange,
@@ -95,8 +95,7 @@ fn unchanged<A, B>(
 ) -> Rendered<B> {
     let mut parts = Response::new(()).into_parts().0;
     parts.status = page.status();
-    // Those that the 304 does not name stay (RFC 9111 §3.2), and too many do no harm.
-    let confirmed = Some(page.tag_set());
+    let confirmed = Some(Arc::clone(page));
     parts.headers = validation::merged(stored, answer.headers());
     let exchange = Some(Exchange { confirmed, ..exchange });
     Rendered::Complete {

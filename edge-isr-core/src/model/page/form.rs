@@ -166,6 +166,38 @@ impl Page {
         self.codings.fetch_or(!CODABLE, Ordering::Relaxed);
     }
 
+    /// Whether no coding makes the page smaller.
+    #[must_use]
+    pub fn is_left_uncoded(&self) -> bool {
+        self.codings.load(Ordering::Relaxed) | CODABLE == u8::MAX
+    }
+
+    /// The coded forms.
+    pub fn forms(&self) -> impl Iterator<Item = (Coding, Content)> {
+        let forms = self.extra.iter().flat_map(|extra| &extra.forms);
+        forms.map(|form| (form.coding, form.content()))
+    }
+
+    /// Whether two pages that may have coded forms may have the same bytes, as far as their heads say.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let facts = |page: &Self| (page.status(), page.body_len());
+        let is_of_one_key = self.scope == other.scope
+            && self.buffer[..self.tail_end as usize] == other.buffer[..other.tail_end as usize];
+        let may_be_coded = self.is_codable() && other.is_codable();
+        is_of_one_key
+            && may_be_coded
+            && facts(self) == facts(other)
+            && self.validators().etag == other.validators().etag
+    }
+
+    /// Whether two pages have the same bytes.
+    #[must_use]
+    pub fn has_bytes_of(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.content().into_pieces(), other.content().into_pieces());
+        ours.iter().flatten().eq(theirs.iter().flatten())
+    }
+
     /// The best form of those that a request takes and that are there; `None` for the page as it is.
     #[must_use]
     #[inline]

@@ -7,9 +7,17 @@ use crate::model::page::{Form, Page};
 use crate::sync::lock;
 
 impl MemoryPages {
-    /// Whether a page is there that comes of the same answer as this one.
+    /// Whether a page is there that comes of the same answer as this one, or may have the same bytes.
     pub(crate) fn holds(&self, hash: u64, page: &Page) -> bool {
-        self.standing(hash, page).is_some()
+        self.cache.peek(&hash).is_some_and(|standing| standing.is_same_answer(page) || standing.is_like(page))
+    }
+
+    /// The page that is there, if it comes of the same answer as this one or has the same bytes: its origin said that it
+    /// is unchanged.
+    pub(crate) fn successor(&self, hash: u64, page: &Page) -> Option<Arc<Page>> {
+        let standing = self.cache.peek(&hash)?;
+        let is_it = standing.is_same_answer(page) || standing.is_like(page) && standing.has_bytes_of(page);
+        is_it.then_some(standing)
     }
 
     /// The page that is there, if it comes of the same answer as this one.
@@ -45,7 +53,7 @@ impl MemoryPages {
     pub(crate) fn leave_uncoded(&self, hash: u64, page: &Page) {
         let _order = lock(self.order(hash));
         page.leave_uncoded();
-        if let Some(standing) = self.standing(hash, page) {
+        if let Some(standing) = self.successor(hash, page) {
             standing.leave_uncoded();
         }
     }
@@ -53,11 +61,18 @@ impl MemoryPages {
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderMap, StatusCode};
+
     use super::super::tests::{key, page};
     use super::*;
     use crate::clock::Moment;
     use crate::model::coding::Coding;
+    use crate::model::head::HeadParts;
+    use crate::model::key::CacheKey;
+    use crate::model::lifetime::Lifetime;
     use crate::model::page::Birth;
+    use crate::model::tag::TagSet;
+    use crate::model::verdict::Loss;
 
     fn form(page: &Page, len: usize) -> Form {
         let parts = Form::head(page, Coding::Br, len);
@@ -113,5 +128,32 @@ mod tests {
         store.keep(&key, Arc::clone(&page));
         store.kill(key.hash(), &other);
         assert!(store.add_form(key.hash(), &page, form(&page, 500)), "nor is one of another birth");
+    }
+
+    #[test]
+    fn a_form_comes_to_the_page_that_has_become_of_its_own_and_to_no_other() {
+        let store = MemoryPages::new(1 << 20, 1 << 10);
+        let (one, two) = (key("/a").to_owned(Arc::new(key("/a").scope())), key("/b"));
+        let two = two.to_owned(Arc::new(two.scope())).colliding_with(&one);
+        let codable = |key: &CacheKey, body: &'static [u8]| {
+            let parts =
+                HeadParts::take(StatusCode::OK, HeaderMap::new(), Lifetime::default(), Loss::default());
+            let birth = *page(key).birth();
+            let head = Arc::new(parts.alone());
+            Arc::new(Page::new(key, birth, head, &[], &TagSet::default(), &[], &[body.into()]).codable())
+        };
+        let (hash, first) = (one.hash(), codable(&one, b"body"));
+        for (next, may_be, is_it) in [
+            (codable(&one, b"body"), true, true),
+            (codable(&one, b"ydob"), true, false),
+            (codable(&one, b"other"), false, false),
+            (codable(&two, b"body"), false, false),
+        ] {
+            store.cache.insert(hash, Arc::clone(&next));
+            assert_eq!((store.holds(hash, &first), store.successor(hash, &first).is_some()), (may_be, is_it));
+            assert!(!store.add_form(hash, &first, form(&first, 9)), "its own form is made for it");
+            store.leave_uncoded(hash, &first);
+            assert_eq!(next.is_left_uncoded(), is_it);
+        }
     }
 }
