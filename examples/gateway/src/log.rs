@@ -26,6 +26,8 @@ const ACCESS: &str = "gateway::access";
 /// When this process has a log already.
 pub fn begin(filter: Targets) -> Result<(), TryInitError> {
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
+    // It would be told where nothing can be told, and that panics.
+    let lines = lines.log_internal_errors(false);
     tracing_subscriber::registry().with(lines).with(filter).try_init()
 }
 

@@ -11,11 +11,11 @@ use tokio::runtime::Builder;
 fn main() -> ExitCode {
     let done = match config::read(std::env::args_os(), std::env::vars_os()) {
         Ok(Asked::Say(text)) => {
-            print!("{text}");
+            say(&text);
             Ok(())
         }
         Ok(Asked::Check(config)) => {
-            Gateway::check(&config).map_err(Into::into).map(|()| println!("gateway: the settings are good"))
+            Gateway::check(&config).map_err(Into::into).map(|()| say("gateway: the settings are good\n"))
         }
         Ok(Asked::Serve(config, filter)) => {
             log::begin(filter).map_err(Into::into).and_then(|()| run(&config))
@@ -25,7 +25,8 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("gateway: {error}");
+            // Whoever can't be told is told by the exit code.
+            let _ = writeln!(io::stderr(), "gateway: {}", config::on_one_line(&error.to_string()));
             ExitCode::from(2)
         }
     }
@@ -37,18 +38,23 @@ fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     let mut runtime = if has_one_core { Builder::new_current_thread() } else { Builder::new_multi_thread() };
     runtime.enable_all().build()?.block_on(async {
         let gateway = Gateway::bind(config).await?;
-        say(&gateway, config)?;
+        say(&what_is_served(&gateway, config)?);
         gateway.run(told_to_stop()).await;
         Ok(())
     })
 }
 
-/// Says on standard output what is served where. Whether anybody reads it is no concern of those who are served.
-fn say(gateway: &Gateway, config: &Config) -> io::Result<()> {
+/// Says something on standard output. Whether anybody reads it is no concern of those who are served.
+fn say(text: &str) {
+    let mut stdout = io::stdout();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// What is served where.
+fn what_is_served(gateway: &Gateway, config: &Config) -> io::Result<String> {
     let (origin, here) = (config.origin.to_string(), gateway.local_addr()?);
     let admin = gateway.admin_addr().map_or_else(String::new, |admin| format!(", admin at http://{admin}/"));
-    let _ = writeln!(io::stdout(), "gateway: http://{here}/ serves {origin}{admin}");
-    Ok(())
+    Ok(format!("gateway: http://{here}/ serves {origin}{admin}\n"))
 }
 
 /// Waits for Ctrl-C or, on Unix, SIGTERM. A signal that cannot be listened for never comes.

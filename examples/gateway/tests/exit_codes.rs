@@ -62,6 +62,26 @@ fn what_is_asked_for_is_told_and_ends_with_0() {
     assert_eq!(String::from_utf8(checked.stdout).unwrap(), "gateway: the settings are good\n");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn what_nobody_can_be_told_is_told_by_the_exit_code() {
+    let full = || Stdio::from(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    for (flags, code) in [
+        (&["--help"][..], 0),
+        (&["--version"], 0),
+        (&["--check", "--origin", "http://127.0.0.1:1"], 0),
+        (&["--no-such-flag"], 2),
+        (&["--check"], 2),
+    ] {
+        let ended = command(flags, &[]).stdout(full()).stderr(full()).status().unwrap();
+        assert_eq!(ended.code(), Some(code), "{flags:?}");
+        // A panic would be told where it can be.
+        let told = command(flags, &[]).stdout(full()).output().unwrap();
+        let told = String::from_utf8(told.stderr).unwrap();
+        assert!(!told.contains("panicked"), "{flags:?}: {told}");
+    }
+}
+
 #[test]
 fn a_port_in_use_ends_with_one_line_and_2() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::value::on_one_line;
+
 /// Where a setting stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
@@ -45,13 +47,13 @@ impl BadConfig {
 impl fmt::Display for BadConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Place::Line { file, line } => write!(f, "{file}:{line}: ")?,
-            Place::File(file) => write!(f, "{file}: ")?,
-            Place::Variable(name) => write!(f, "{name}: ")?,
+            Place::Line { file, line } => write!(f, "{}:{line}: ", on_one_line(file))?,
+            Place::File(file) => write!(f, "{}: ", on_one_line(file))?,
+            Place::Variable(name) => write!(f, "{}: ", on_one_line(name))?,
             Place::Flag(name) => write!(f, "{name}: ")?,
             Place::Nowhere => {}
         }
-        f.write_str(&self.what)
+        f.write_str(&on_one_line(&self.what))
     }
 }
 

@@ -1,6 +1,5 @@
 //! Every key by its name, and what sets it. The file, the environment and the flags go through this one table.
 
-use http::header::HeaderName;
 use http::uri::{Scheme, Uri};
 
 use edge_isr_core::Cookies;
@@ -8,11 +7,14 @@ use edge_isr_core::model::authority::{self, normalize};
 use edge_isr_core::model::origin::{RequestDirectives, SetCookie};
 
 use super::draft::Draft;
+use super::names::tag_header;
 use super::value::{Fault, Given, Read, fault, put, shown};
 
 /// What hyper needs room for at least.
 const LEAST_HEAD: u64 = 8 << 10;
 const MOST_HEAD: u64 = 1 << 20;
+/// What holds a few pages: a cache that can hold none is a slip, and `EDGE_ISR=off` says it better.
+const LEAST_CACHE: u64 = 1 << 20;
 /// What the library keeps of one body at most.
 const MOST_BODY: u64 = 1 << 30;
 
@@ -43,9 +45,11 @@ pub(super) const KEYS: &[Key] = &[
     key("listen", |draft, given| put(&mut draft.listen, given.address())),
     key("origin", |draft, given| put(&mut draft.origin, origin(given).map(Some))),
     key("origins", |draft, given| put(&mut draft.origins, hosts(given))),
-    key("tag_headers", |draft, given| put(&mut draft.tag_headers, given.list_of(header))),
+    key("tag_headers", |draft, given| put(&mut draft.tag_headers, given.list_of(tag_header))),
     key("pass_tag_headers", |draft, given| put(&mut draft.pass_tag_headers, given.truth())),
-    key("cache.max_bytes", |draft, given| put(&mut draft.cache.max_bytes, given.number(1..=u64::MAX))),
+    key("cache.max_bytes", |draft, given| {
+        put(&mut draft.cache.max_bytes, given.number(LEAST_CACHE..=u64::MAX))
+    }),
     key("cache.max_body_bytes", |draft, given| {
         put(&mut draft.cache.max_body_bytes, given.number(1..=MOST_BODY))
     }),
@@ -128,10 +132,6 @@ impl Host {
         let name = normalize(host, scheme).ok_or("write a host, such as www.example.com")?.into_owned();
         Ok(Self { text: text.to_owned(), name })
     }
-}
-
-pub(super) fn header(text: &str) -> Result<HeaderName, String> {
-    HeaderName::from_bytes(text.as_bytes()).map_err(|_| "it is not the name of a header".to_owned())
 }
 
 /// The known name that is most like an unknown one, if any is like it.

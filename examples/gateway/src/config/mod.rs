@@ -20,6 +20,7 @@ mod error;
 mod file;
 mod flags;
 mod keys;
+mod names;
 mod policies;
 mod route;
 mod routes;
@@ -31,6 +32,8 @@ mod value;
 pub use error::{BadConfig, Place};
 pub use route::Route;
 pub use secret::Token;
+
+pub use value::on_one_line;
 
 use draft::Draft;
 use environment::Variables;
@@ -182,7 +185,10 @@ pub fn read(
     };
     let variables = Variables::read(variables)?;
     let mut draft = Draft::default();
-    if let Some(file) = flags.config.as_deref().or_else(|| variables.get(environment::CONFIG)) {
+    if let Some((file, place)) = file_named(&flags, &variables) {
+        if file.is_empty() {
+            return Err(BadConfig::new(place, "names no file"));
+        }
         draft.read_file(file, &text_of(file)?)?;
     }
     variables.set(&mut draft)?;
@@ -193,6 +199,14 @@ pub fn read(
         return Ok(Asked::Check(Box::new(config)));
     }
     Ok(Asked::Serve(Box::new(config), log))
+}
+
+/// The file, and who names it.
+fn file_named<'a>(flags: &'a Flags, variables: &'a Variables) -> Option<(&'a str, Place)> {
+    let flag = flags.config.as_deref().map(|file| (file, Place::Flag("--config")));
+    let variable =
+        || Some((variables.get(environment::CONFIG)?, Place::Variable(environment::CONFIG.into())));
+    flag.or_else(variable)
 }
 
 fn log_filter(flags: &Flags, variables: &Variables) -> Result<Targets, BadConfig> {

@@ -9,6 +9,7 @@ use toml::de::DeTable;
 use super::error::{BadConfig, Place};
 use super::file::Lines;
 use super::keys::{COOKIES, alike};
+use super::names::dimension;
 use super::value::{Given, Read, fault, put, shown};
 
 /// The paths of a pattern. With `s_maxage` a policy route; without it a gateway route with the named settings changed.
@@ -91,13 +92,20 @@ const KEYS: &[(&str, Set)] = &[
         put(&mut route.stale_while_revalidate, given.duration().map(Some))
     }),
     ("tags", |route, given| put(&mut route.tags, given.list_of(as_it_is))),
-    ("query", |route, given| put(&mut route.query, given.list_of(as_it_is).map(Some))),
+    ("query", |route, given| put(&mut route.query, given.list_of(parameter).map(Some))),
     ("cookies", |route, given| put(&mut route.cookies, given.word(COOKIES).map(Some))),
-    ("vary", |route, given| put(&mut route.vary, given.list_of(as_it_is))),
+    ("vary", |route, given| put(&mut route.vary, given.list_of(dimension))),
 ];
 
 /// What the policy checks.
 fn as_it_is(text: &str) -> Result<String, String> {
+    Ok(text.to_owned())
+}
+
+fn parameter(text: &str) -> Result<String, String> {
+    if text == "*" {
+        return Err("it is no name; leave query out if all parameters tell pages apart".to_owned());
+    }
     Ok(text.to_owned())
 }
 
@@ -108,6 +116,11 @@ fn path(given: Given<'_>) -> Read<String> {
             "must begin with a slash, as \"/posts/{{id}}\" does, not `{}`",
             shown(text)
         )));
+    }
+    let is_foreign = |c: char| c.is_whitespace() || c.is_control() || "?#<>\\`".contains(c);
+    if let Some(foreign) = text.chars().find(|c| is_foreign(*c)) {
+        let foreign = foreign.escape_debug();
+        return Err(fault(format!("can't have `{foreign}`, which no path has, in `{}`", shown(text))));
     }
     Ok(text.to_owned())
 }

@@ -6,6 +6,7 @@ use matchit::InsertError;
 
 use super::error::{BadConfig, Place};
 use super::route::Route;
+use super::value::shown;
 
 /// Checks the patterns against each other, then each route by itself.
 pub(super) fn check(routes: &[Route], of_origin: &Policy) -> Result<(), BadConfig> {
@@ -25,9 +26,11 @@ fn conflict(route: &Route, routes: &[Route], error: &InsertError) -> BadConfig {
                 Some(Place::Line { line, .. }) => format!(" in line {line}"),
                 _ => String::new(),
             };
-            format!("route.path `{}` conflicts with `{with}`{line}", route.path)
+            format!("route.path `{}` conflicts with `{}`{line}", shown(&route.path), shown(with))
         }
-        other => format!("route.path `{}` is no pattern: {}", route.path, other.to_string().to_lowercase()),
+        other => {
+            format!("route.path `{}` is no pattern: {}", shown(&route.path), other.to_string().to_lowercase())
+        }
     };
     BadConfig::new(route.place_of("path"), what)
 }
@@ -35,9 +38,15 @@ fn conflict(route: &Route, routes: &[Route], error: &InsertError) -> BadConfig {
 impl Route {
     fn check(&self, of_origin: &Policy) -> Result<(), BadConfig> {
         let bad = |key: &str, what: String| BadConfig::new(self.place_of(key), what);
+        let names: Vec<_> = names_in(&self.path).collect();
+        if let Some(twice) = (1..names.len()).find(|&nth| names[..nth].contains(&names[nth])) {
+            let (path, name) = (shown(&self.path), shown(names[twice]));
+            return Err(bad("path", format!("route.path `{path}` has two parameters named `{name}`")));
+        }
         self.tags.iter().try_for_each(|template| {
-            self.check_tag(template)
-                .map_err(|why| bad("tags", format!("route.tags can't hold `{template}`: {why}")))
+            self.check_tag(template).map_err(|why| {
+                bad("tags", format!("route.tags can't hold `{}`: {}", shown(template), cut(&why)))
+            })
         })?;
         if self.is_policy() && self.cookies == Some(Cookies::Rfc) {
             let what = "route.cookies can't be \"rfc\" beside s_maxage: such a page is rendered without cookies; \
@@ -55,7 +64,7 @@ impl Route {
         self.policy(of_origin).check().map_err(|error| {
             let field = field_of(&error).and_then(|field| field.strip_prefix("policy.")).unwrap_or("path");
             let what = error.to_string().replace("`policy.", "`route.");
-            bad(field, what)
+            bad(field, cut(&what))
         })?;
         Ok(())
     }
@@ -71,6 +80,16 @@ impl Route {
             }
         })
     }
+}
+
+/// What another part says of a value that it repeats whole.
+fn cut(text: &str) -> String {
+    const MOST: usize = 300;
+    let mut cut: String = text.chars().take(MOST).collect();
+    if text.chars().nth(MOST).is_some() {
+        cut.push('…');
+    }
+    cut
 }
 
 /// The names of a pattern's parameters.

@@ -151,6 +151,7 @@ fn every_key_has_a_variable() {
         "origin" => "http://variable",
         "origins" => "a.example, https://b.example",
         "tag_headers" => "x-tags",
+        "cache.max_bytes" => "10000000",
         "cache.compress" | "http.heuristics" => "false",
         "pass_tag_headers" => "true",
         "http.cookies" => "rfc",
@@ -168,7 +169,7 @@ fn every_key_has_a_variable() {
     assert_eq!((read.listen.port(), read.origin.host()), (1, Some("variable")));
     assert_eq!(read.origins, ["a.example", "https://b.example"]);
     assert_eq!((read.tag_headers, read.pass_tag_headers), (vec![HeaderName::from_static("x-tags")], true));
-    assert_eq!(read.cache, Cache { max_bytes: 10_000, max_body_bytes: 10_000, compress: false });
+    assert_eq!(read.cache, Cache { max_bytes: 10_000_000, max_body_bytes: 10_000, compress: false });
     let http = Http {
         cookies: Cookies::Rfc,
         set_cookie: SetCookie::Store,
@@ -230,9 +231,21 @@ const SLIPS: &[(&str, &str)] = &[
         "tag_headers = [\"a b\"]",
         "gateway.toml:1: tag_headers can't hold `a b`: it is not the name of a header",
     ),
+    (
+        "tag_headers = [\"surrogate-key\",\n\"Set-Cookie\"]",
+        "gateway.toml:2: tag_headers can't hold `Set-Cookie`: that header means something else",
+    ),
+    (
+        "tag_headers = [\"content-language\"]",
+        "gateway.toml:1: tag_headers can't hold `content-language`: that header means something else",
+    ),
+    (
+        "tag_headers = [\"connection\"]",
+        "gateway.toml:1: tag_headers can't hold `connection`: that header means something else",
+    ),
     ("pass_tag_headers = 1", "gateway.toml:1: pass_tag_headers must be true or false, not a number"),
-    ("cache.max_bytes = 0", "gateway.toml:1: cache.max_bytes must be at least 1, not 0"),
-    ("cache.max_bytes = -1", "gateway.toml:1: cache.max_bytes must be at least 1, not -1"),
+    ("cache.max_bytes = 1", "gateway.toml:1: cache.max_bytes must be at least 1048576, not 1"),
+    ("cache.max_bytes = -1", "gateway.toml:1: cache.max_bytes must be at least 1048576, not -1"),
     (
         "cache.max_bytes = 1.5",
         "gateway.toml:1: cache.max_bytes must be a whole number, not a number with a point",
@@ -284,7 +297,7 @@ fn b17_a_slip_in_the_file_is_told_with_its_line() {
 /// What is bounded here is bounded where it is used, too, under names that nobody knows here.
 #[test]
 fn b17_settings_at_their_bounds_can_begin() {
-    let least = "cache.max_bytes = 1\ncache.max_body_bytes = 1\nlimits.head_bytes = 8192\n\
+    let least = "cache.max_bytes = 1048576\ncache.max_body_bytes = 1\nlimits.head_bytes = 8192\n\
         limits.header_timeout = \"1ns\"\nlimits.origin_connect_timeout = \"1ns\"\nlimits.origin_timeout = \"1ns\"";
     let most = "cache.max_bytes = 9223372036854775807\ncache.max_body_bytes = 1073741824\n\
         limits.head_bytes = 1048576\nlimits.header_timeout = \"1h\"\n\
@@ -322,6 +335,36 @@ const ROUTE_SLIPS: &[(&str, &str)] = &[
     (
         "[[route]]\npath = \"posts\"",
         "gateway.toml:2: route.path must begin with a slash, as \"/posts/{id}\" does, not `posts`",
+    ),
+    ("[[route]]\npath = \"/a?b\"", "gateway.toml:2: route.path can't have `?`, which no path has, in `/a?b`"),
+    (
+        "[[route]]\npath = \"/a\\nb\"",
+        "gateway.toml:2: route.path can't have `\\n`, which no path has, in `/a\\nb`",
+    ),
+    ("[[route]]\npath = \"/a b\"", "gateway.toml:2: route.path can't have ` `, which no path has, in `/a b`"),
+    (
+        "[[route]]\npath = \"/{x}/b/{x}\"",
+        "gateway.toml:2: route.path `/{x}/b/{x}` has two parameters named `x`",
+    ),
+    (
+        "[[route]]\npath = \"/a/{x}\"\n[[route]]\npath = \"/a/{*y}\"",
+        "gateway.toml:4: route.path `/a/{*y}` conflicts with `/a/{x}` in line 2",
+    ),
+    (
+        "[[route]]\npath = \"/a\"\ns_maxage = \"1m\"\nvary = [\"*\"]",
+        "gateway.toml:4: route.vary can't hold `*`: no two requests would have the same page",
+    ),
+    (
+        "[[route]]\npath = \"/a\"\ns_maxage = \"1m\"\nvary = [\"X-Forwarded-Proto\"]",
+        "gateway.toml:4: route.vary can't hold `X-Forwarded-Proto`: the origin is never told what a client says there",
+    ),
+    (
+        "[[route]]\npath = \"/a\"\ns_maxage = \"1m\"\nvary = [\"te\"]",
+        "gateway.toml:4: route.vary can't hold `te`: the origin is never told what a client says there",
+    ),
+    (
+        "[[route]]\npath = \"/a\"\nquery = [\"*\"]",
+        "gateway.toml:3: route.query can't hold `*`: it is no name; leave query out if all parameters tell pages apart",
     ),
     (
         "[[route]]\npath = \"/{\"",
@@ -439,6 +482,14 @@ fn b17_a_slip_in_a_variable_or_a_flag_is_told_with_its_name() {
             "",
             "EDGE_ISR_CACHE__MAX_BYTES: cache.max_bytes must be a whole number, not ``",
         ),
+        ("EDGE_ISR_ORIGINS", "", "EDGE_ISR_ORIGINS: origins names nothing: leave it out for the default"),
+        ("EDGE_ISR_ORIGINS", " ,", "EDGE_ISR_ORIGINS: origins names nothing: leave it out for the default"),
+        (
+            "EDGE_ISR_TAG_HEADERS",
+            "",
+            "EDGE_ISR_TAG_HEADERS: tag_headers names nothing: leave it out for the default",
+        ),
+        ("EDGE_ISR_CONFIG", "", "EDGE_ISR_CONFIG: names no file"),
         (
             "EDGE_ISR_CACHE__COMPRESS",
             "yes",
@@ -474,6 +525,7 @@ fn b17_a_slip_in_a_variable_or_a_flag_is_told_with_its_name() {
             "--admin: admin.listen needs a token: set EDGE_ISR_ADMIN_TOKEN, or EDGE_ISR_ADMIN_TOKEN_FILE to the name of a file that holds it",
         ),
         (&["--log", "louder"], "--log: can't filter by `louder`: write error, warn, info or debug"),
+        (&["--config", ""], "--config: names no file"),
         (&["--listne", "here"], "unexpected argument '--listne' found (--help lists the flags)"),
         (
             &["--listen"],
@@ -561,4 +613,18 @@ fn values_are_repeated_on_one_line_and_not_for_ever() {
     let told =
         of_file(&format!("listen = \"a\\n\\u001b[31m{}\"", "b".repeat(5_000))).unwrap_err().to_string();
     assert!(told.len() < 250 && !told.contains(['\n', '\u{1b}']), "{told}");
+    let long = "b".repeat(5_000);
+    let in_route = |rest: &str| format!("[[route]]\npath = \"/{long}\"\n{rest}");
+    for text in [
+        in_route(&in_route("")),
+        in_route(&format!("tags = [\"a\\n\\u001b:{{{long}}}\"]")),
+        in_route("tags = [\"a\\n\\u001b{\"]"),
+        in_route(&format!("query = [\"\\n\\u001b{long}\"]")),
+        in_route(&format!("s_maxage = \"1m\"\nvary = [\"\\n\\u001b{long}\"]")),
+    ] {
+        let told = of_file(&text).unwrap_err().to_string();
+        assert!(told.len() < 500 && !told.contains(['\n', '\u{1b}']), "{told}");
+    }
+    let told = refused(&["--config", "/nowhere/a\n\u{1b}[31m"], &[]);
+    assert_eq!(told, "/nowhere/a\\n\\u{1b}[31m: can't be read: no such file or directory");
 }

@@ -52,6 +52,17 @@ pub(super) fn shown(text: &str) -> String {
     shown
 }
 
+/// A text on one line: what would move a terminal's cursor is written out.
+#[must_use]
+pub fn on_one_line(text: &str) -> String {
+    let is_told = |c: char| !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}');
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_told(c) { line.push(c) } else { line.extend(c.escape_debug()) }
+    }
+    line
+}
+
 impl<'a> Given<'a> {
     pub(super) fn text(self) -> Read<&'a str> {
         match self {
@@ -97,12 +108,15 @@ impl<'a> Given<'a> {
     /// A list of texts; in variables they stand between commas.
     pub(super) fn list(self) -> Read<Vec<Item<'a>>> {
         match self {
-            Self::Text(text) => Ok(text
-                .split(',')
-                .map(str::trim)
-                .filter(|item| !item.is_empty())
-                .map(|i| (None, i))
-                .collect()),
+            Self::Text(text) => {
+                let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+                let items: Vec<Item<'a>> = items.map(|item| (None, item)).collect();
+                // More likely than somebody who means none is somebody who meant to fill it in.
+                if items.is_empty() {
+                    return Err(fault("names nothing: leave it out for the default"));
+                }
+                Ok(items)
+            }
             Self::Toml(DeValue::Array(items)) => {
                 let item = |item: &'a toml::Spanned<DeValue<'a>>| {
                     let at = Some(item.span().start);

@@ -36,7 +36,7 @@ use tower_service::Service;
 
 pub use self::answer::Answer;
 use self::failure::Failure;
-pub(crate) use self::fields::strip_named;
+pub(crate) use self::fields::{is_claim, strip_named};
 use self::outgoing::{Outgoing, Progress};
 use self::pool::{Lease, Pool, Target};
 use self::request::{Carries, Hosts};
