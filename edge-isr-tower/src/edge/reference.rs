@@ -2,10 +2,10 @@
 
 use http::HeaderValue;
 
-/// The text of a reference. What is not ASCII in it is percent-encoded, as whoever follows it does (RFC 3987 §3.1).
+/// The text of a reference, without the white space around it. What is not ASCII in it is percent-encoded, as whoever follows it does (RFC 3987 §3.1).
 pub(super) fn text_of(value: &HeaderValue) -> String {
     let mut text = String::with_capacity(value.len());
-    for &byte in value.as_bytes() {
+    for &byte in value.as_bytes().trim_ascii() {
         if byte.is_ascii() { text.push(char::from(byte)) } else { text.push_str(&format!("%{byte:02X}")) }
     }
     text
@@ -89,9 +89,12 @@ mod tests {
 
     #[test]
     fn what_is_not_ascii_is_percent_encoded() {
-        for (bytes, expected) in
-            [(&b"/a%41?b"[..], "/a%41?b"), ("/\u{fc}".as_bytes(), "/%C3%BC"), (b"/\xfc", "/%FC")]
-        {
+        for (bytes, expected) in [
+            (&b"/a%41?b"[..], "/a%41?b"),
+            (b" /b\t", "/b"),
+            ("/\u{fc}".as_bytes(), "/%C3%BC"),
+            (b"/\xfc", "/%FC"),
+        ] {
             assert_eq!(text_of(&HeaderValue::from_bytes(bytes).unwrap()), expected);
         }
     }

@@ -184,6 +184,7 @@ async fn h08_a_location_is_read_in_all_its_forms() {
         ("/b?c=/../d", "http://www.example.com/x/../b?c=/../d"),
         ("/b", "//www.example.com/x/../b"),
         ("/b", "/%62"),
+        ("/b", " /b"),
         ("/b", "x/../b"),
         ("/%C3%BC", "/\u{fc}"),
         ("/%C3%BC", "http://www.example.com/\u{fc}"),
