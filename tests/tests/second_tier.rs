@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use axum::Router;
 use edge_isr_axum::prelude::*;
-use edge_isr_axum::{Error, Result, async_trait};
+use edge_isr_axum::{BuildId, Error, Result, async_trait};
 use edge_isr_core::PageStore;
 use edge_isr_core::model::conditional::Selection;
 use edge_isr_core::model::head::HeadParts;
@@ -77,7 +77,8 @@ impl Late {
     fn new(shelf: Shelf) -> Self {
         let mut limits = prompt();
         limits.store_wait = std::time::Duration::from_secs(60);
-        let isr = Isr::builder().limits(limits).store(shelf.clone()).build().unwrap();
+        let isr =
+            Isr::builder().limits(limits).build_id(BuildId::Ignore).store(shelf.clone()).build().unwrap();
         let (late, renders) = (Gate::default(), Arc::new(AtomicUsize::new(0)));
         let gate = late.clone();
         let handler = axum::routing::get(move |isr: IsrContext| {
