@@ -86,18 +86,25 @@ impl<S, F> Visitor<S, F> {
         let spare = has_failed.then(|| self.spare(reason)).flatten();
         spare.unwrap_or_else(|| {
             let is_cut = reason == Reason::Truncated && self.shared.is_before_origin();
-            self.own(if is_cut { self.cut_short() } else { response }, reason)
+            if is_cut { self.cut_short(response.status()) } else { self.own(response, reason) }
         })
     }
 
     /// In place of an answer of the origin's that broke off before any of it was sent: nobody could tell a connection
     /// that ends without a byte from a fault between them and us.
-    fn cut_short<B>(&self) -> Response<IsrBody<B>> {
+    fn cut_short<B>(&self, said: StatusCode) -> Response<IsrBody<B>> {
         let mut response = made(StatusCode::BAD_GATEWAY);
         let told = format!("{}; error=http_response_incomplete", self.shared.isr.name());
         if let Ok(told) = HeaderValue::from_str(&told) {
             response.headers_mut().insert(PROXY_STATUS, told);
         }
+        let status = CacheStatus {
+            forward: Some(self.asked.missed.forward),
+            status: Some(said.as_u16()),
+            detail: Some(Reason::Truncated),
+            ..CacheStatus::default()
+        };
+        response.headers_mut().append(CACHE_STATUS, status.to_value(self.shared.isr.name()));
         forbid_caching(response.headers_mut());
         response
     }

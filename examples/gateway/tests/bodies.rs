@@ -27,6 +27,10 @@ async fn deaf() -> Origin {
         target if request.head.starts_with("HEAD ") => {
             Reply::Keep(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", target.len()).into())
         }
+        "/elsewhere" => Reply::keep(
+            "HTTP/1.1 301 Moved Permanently\r\nLocation: /elsewhere/\r\nContent-Length: 0\r\n\r\n",
+        ),
+        "/refused" => Reply::keep("HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n"),
         target => Reply::ok(CACHED, target),
     })
     .await
@@ -78,6 +82,20 @@ async fn d23_a_body_that_the_origin_ignores_is_nobodys_request_over_http2() {
             let answer = soon(sender.send_request(request)).await.unwrap();
             assert_eq!(answer.status(), 200, "{method} {nth}");
             soon(answer.collect()).await.unwrap();
+            others_are_unaffected(&origin, &gate, &format!("{method}-{nth}")).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn d23_a_body_for_what_takes_none_is_nobodys_request() {
+    for (method, target, status) in [("POST", "/elsewhere", 301), ("PUT", "/refused", 405)] {
+        for (nth, evil) in EVIL.into_iter().enumerate() {
+            let origin = deaf().await;
+            let gate = Gate::before(origin.address).await;
+            let head =
+                format!("{method} {target} HTTP/1.1\r\nHost: site\r\nContent-Length: {}\r\n\r\n", evil.len());
+            assert_eq!(gate.ask([&head, evil].concat()).await.status, status, "{method} {nth}");
             others_are_unaffected(&origin, &gate, &format!("{method}-{nth}")).await;
         }
     }
@@ -143,6 +161,8 @@ async fn h18_an_answer_that_breaks_off_at_once_is_answered_for() {
             assert_eq!(answer.status, 502, "{target}");
             let told = answer.field("proxy-status");
             assert_eq!(told.as_deref(), Some("edge-isr; error=http_response_incomplete"));
+            let told = answer.field("cache-status").unwrap();
+            assert!(told.contains("fwd-status=200") && told.contains("detail=truncated"), "{told}");
             assert_eq!(origin.count(target), times, "{target} is asked for anew");
         }
     }

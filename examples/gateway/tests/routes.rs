@@ -144,3 +144,19 @@ async fn p23_origins_are_told_who_asked_but_for_what_a_policy_makes_for_everyone
     assert_eq!(site.origin.last("/posts/1").field("x-forwarded-for"), None);
     assert_eq!(site.origin.last("/shop").field("x-forwarded-for").as_deref(), Some("127.0.0.1"));
 }
+
+#[tokio::test]
+async fn h18_what_breaks_off_at_once_is_answered_for_on_every_route() {
+    let site = Site::new("broken", |_| {
+        Reply::Close(
+            b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 9\r\n\r\nhalf".to_vec(),
+        )
+    })
+    .await;
+    for target in ["/posts/1", "/account/1", "/shop", "/no/route"] {
+        let answer = site.get(target).await;
+        assert_eq!(answer.status, 502, "{target}");
+        let told = answer.field("proxy-status");
+        assert_eq!(told.as_deref(), Some("edge-isr; error=http_response_incomplete"), "{target}");
+    }
+}

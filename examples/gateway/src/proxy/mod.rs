@@ -180,9 +180,10 @@ where
             let sent = patiently(sending, self.timeout, progress.as_deref());
             let mut error = match sent.await.ok_or(Failure::AnswerTimeout)? {
                 Ok(response) => {
-                    // Answered before it was heard: the rest may be no body to the origin.
+                    // Who answers before all was heard, or does not do as asked, may not read the rest as a body.
                     let is_early = progress.as_ref().is_some_and(|progress| !progress.is_whole());
-                    lease.is_last = is_early || carries == Carries::Meaningless;
+                    let is_refused = carries == Carries::Content && !response.status().is_success();
+                    lease.is_last = is_early || is_refused || carries == Carries::Meaningless;
                     return Ok((response, lease));
                 }
                 Err(error) => error,
