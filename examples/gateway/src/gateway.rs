@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use edge_isr_core::isr::Limits;
@@ -13,7 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::admin::Admin;
 use crate::config::Config;
-use crate::front::{self, Upload};
+use crate::front::{self, Refused, Upload};
 use crate::keep_alive::keep_alive;
 use crate::log::Logged;
 use crate::proxy::{self, Proxy};
@@ -54,6 +55,7 @@ pub struct Gateway {
     isr: Isr,
     app: App,
     settings: front::Settings,
+    refused: Arc<Refused>,
     admin: Option<(TcpListener, Admin)>,
 }
 
@@ -76,14 +78,15 @@ impl Gateway {
         let (isr, app) = behind(config)?;
         let settings = front::Settings::of(config);
         let listener = listen("listen", config.listen).await?;
+        let refused = Arc::default();
         let admin = match &config.admin {
             Some(admin) => {
                 let listener = listen("admin.listen", admin.listen).await?;
-                Some((listener, Admin::new(&isr, admin.token.clone())))
+                Some((listener, Admin::new(&isr, admin.token.clone()).with_refused(&refused)))
             }
             None => None,
         };
-        Ok(Self { listener, isr, app, settings, admin })
+        Ok(Self { listener, isr, app, settings, refused, admin })
     }
 
     /// Where clients connect, with the port that the system chose for port 0.
@@ -132,7 +135,7 @@ impl Gateway {
                 admin.stop();
             }
         };
-        front::serve(self.listener, Logged::new(self.app), self.settings, stop).await;
+        front::serve(self.listener, Logged::new(self.app, self.refused), self.settings, stop).await;
         self.isr.shutdown(DRAIN).await;
         let _ = worker.await;
         drop(ended);

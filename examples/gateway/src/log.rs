@@ -1,12 +1,15 @@
 //! What is written to the log: a line for each request, if somebody asked for them, and what the other parts say.
 
+use std::fmt::Display;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use edge_isr_tower::IsrRequestBody;
-use http::{Extensions, HeaderMap, Method, Request, Response};
+use http::request::Parts;
+use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode, Uri};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tracing::Level;
@@ -14,7 +17,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
-use crate::front::{Say, Site, Upload};
+use crate::front::{Refused, Say, Site, Upload};
 
 /// What requests are logged under: `--log gateway::access=info`.
 const ACCESS: &str = "gateway::access";
@@ -35,12 +38,13 @@ pub fn begin(filter: Targets) -> Result<(), TryInitError> {
 #[derive(Debug, Clone)]
 pub struct Logged<S> {
     inner: S,
+    refused: Arc<Refused>,
     is_on: bool,
 }
 
 impl<S> Logged<S> {
-    pub(crate) fn new(inner: S) -> Self {
-        Self { inner, is_on: tracing::enabled!(target: ACCESS, Level::INFO) }
+    pub(crate) fn new(inner: S, refused: Arc<Refused>) -> Self {
+        Self { inner, refused, is_on: tracing::enabled!(target: ACCESS, Level::INFO) }
     }
 }
 
@@ -59,6 +63,18 @@ impl<S: Site> Site for Logged<S> {
         let asked = self.is_on.then(|| Box::new(Asked::of(&request)));
         Logging { answer: self.inner.answer(request, tell), asked }
     }
+
+    fn refused(&self, status: StatusCode, asked: Option<&Parts>) {
+        self.refused.count(status);
+        if self.is_on {
+            match asked {
+                Some(parts) => {
+                    line(&parts.method, host(&parts.headers, &parts.uri), parts.uri.path(), status, "", 0)
+                }
+                None => line("", "", "", status, "", 0),
+            }
+        }
+    }
 }
 
 /// What is told of a request. Not its query, its cookies or its body: they may be secrets.
@@ -72,24 +88,27 @@ struct Asked {
 
 impl Asked {
     fn of<B>(request: &Request<B>) -> Self {
-        let host = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok());
-        let host = host.or_else(|| request.uri().host()).unwrap_or_default().to_owned();
+        let host = host(request.headers(), request.uri()).to_owned();
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         Self { method, host, path, since: Instant::now() }
     }
 
     fn write<R>(&self, answer: &Response<R>) {
         let micros = u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX);
-        tracing::info!(
-            target: ACCESS,
-            method = %self.method,
-            host = self.host,
-            path = self.path,
-            status = answer.status().as_u16(),
-            cache = said(answer.headers()),
-            micros,
-        );
+        line(&self.method, &self.host, &self.path, answer.status(), said(answer.headers()), micros);
     }
+}
+
+/// One line for one request.
+fn line(method: impl Display, host: &str, path: &str, status: StatusCode, cache: &str, micros: u64) {
+    let status = status.as_u16();
+    tracing::info!(target: ACCESS, %method, host, path, status, cache, micros);
+}
+
+/// The host that a request names.
+fn host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> &'a str {
+    let told = headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+    told.or_else(|| uri.host()).unwrap_or_default()
 }
 
 /// What the cache says of an answer.

@@ -222,3 +222,38 @@ async fn what_is_refused_before_it_is_a_question_is_told_as_everything_else_is()
     let public = Client::connect(site.public).await.ask("TRACE / HTTP/1.1\r\nHost: site\r\n\r\n").await;
     assert_eq!(public.text(), "405 Method Not Allowed\n");
 }
+
+/// What no cache hears of is counted all the same, once each.
+#[tokio::test]
+async fn what_the_way_in_refused_is_counted() {
+    let origin = posts().await;
+    let watched = Watched::with(&origin, |config| {
+        config.limits.header_timeout = Duration::from_secs(1);
+        config.limits.request_body_bytes = 10;
+    })
+    .await;
+    let many: String = (0..200).map(|n| format!("X-{n}: y\r\n")).collect();
+    for (status, request) in [
+        (400, "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".to_owned()),
+        (400, "garbage\r\n\r\n".to_owned()),
+        (400, "GET ftp://site/ HTTP/1.1\r\nHost: site\r\n\r\n".to_owned()),
+        (405, "TRACE / HTTP/1.1\r\nHost: site\r\n\r\n".to_owned()),
+        (408, "GET / HT".to_owned()),
+        (408, "PRI".to_owned()),
+        (413, "POST / HTTP/1.1\r\nHost: site\r\nContent-Length: 11\r\n\r\n".to_owned()),
+        (417, "GET / HTTP/1.1\r\nHost: site\r\nExpect: miracles\r\n\r\n".to_owned()),
+        (431, format!("GET / HTTP/1.1\r\nHost: site\r\n{many}\r\n")),
+    ] {
+        let mut client = Client::connect(watched.public).await;
+        assert_eq!(client.ask(&request).await.status, status, "{request}");
+        drop(client.rest().await);
+    }
+    assert_eq!(watched.get("/posts/1").await.status, 200);
+    let metrics = format!("GET /metrics HTTP/1.1\r\nHost: site\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
+    let text = Client::connect(watched.admin).await.ask(metrics).await.text();
+    for (status, count) in [(400, 3), (405, 1), (408, 2), (413, 1), (417, 1), (431, 1)] {
+        let line = format!("edge_isr_gateway_refused_total{{status=\"{status}\"}} {count}\n");
+        assert!(text.contains(&line), "{line} in {text}");
+    }
+    assert_eq!(origin.requests().len(), 1);
+}

@@ -136,6 +136,11 @@ fn p32_p21_it_says_what_is_served_where_logs_no_secret_and_ends_well_when_told()
     assert!(origin.ends_with(told));
 
     assert!(ask(public, "GET /a?query-of-a-visitor").starts_with("HTTP/1.1 502 "));
+    for (request, status) in
+        [("TRACE /t?query-of-a-visitor", "405"), ("garbage of query-of-a-visitor", "400")]
+    {
+        assert!(ask(public, request).starts_with(&format!("HTTP/1.1 {status} ")));
+    }
     for (token, status) in [(SECRET, "200"), (WRONG, "401")] {
         let answer = ask(admin, &format!("GET /stats HTTP/1.1\r\nAuthorization: Bearer {token}\r\nX-Rest:"));
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
@@ -145,9 +150,13 @@ fn p32_p21_it_says_what_is_served_where_logs_no_secret_and_ends_well_when_told()
     let mut log = String::new();
     gateway.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
     assert!(gateway.0.wait().unwrap().success(), "{log}");
-    for part in
-        ["gateway::access: method=GET host=\"site\" path=\"/a\" status=502", "failure=Refused", "no token"]
-    {
+    for part in [
+        "gateway::access: method=GET host=\"site\" path=\"/a\" status=502",
+        "gateway::access: method=TRACE host=\"site\" path=\"/t\" status=405",
+        "gateway::access: method= host=\"\" path=\"\" status=400",
+        "failure=Refused",
+        "no token",
+    ] {
         assert!(log.contains(part), "{part} in {log}");
     }
     for secret in [SECRET, WRONG, "query-of-a-visitor", "hunter"] {

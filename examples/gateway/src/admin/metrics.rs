@@ -5,16 +5,22 @@ use std::fmt::Write as _;
 use edge_isr_core::Isr;
 
 use super::answer::Answer;
+use crate::front::Refused;
 
 const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Everything that is counted.
-pub(super) fn text(isr: &Isr) -> Answer {
+pub(super) fn text(isr: &Isr, refused: &Refused) -> Answer {
     let stats = isr.stats();
     let mut text = String::with_capacity(4 << 10);
     family(&mut text, "edge_isr_requests_total", "counter", "Outcomes by their reason; see docs/reasons.md.");
     for (reason, count) in stats.iter() {
         line(&mut text, &format!("edge_isr_requests_total{{reason=\"{}\"}}", reason.as_str()), count);
+    }
+    let name = "edge_isr_gateway_refused_total";
+    family(&mut text, name, "counter", "Requests that went no further than the way in, by status.");
+    for (status, count) in refused.iter() {
+        line(&mut text, &format!("{name}{{status=\"{status}\"}}"), count);
     }
     let numbers = [
         ("edge_isr_renders_total", "counter", "Requests to the origin that fill pages.", stats.renders),

@@ -33,6 +33,7 @@ use http_body_util::{BodyExt as _, Full};
 use tower_service::Service;
 
 use crate::config::Token;
+use crate::front::Refused;
 
 pub(crate) use answer::refused;
 use answer::{Answer, Refusal};
@@ -50,6 +51,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Admin {
     isr: Isr,
     token: Arc<Token>,
+    refused: Arc<Refused>,
     is_stopping: Arc<AtomicBool>,
 }
 
@@ -57,7 +59,15 @@ impl Admin {
     /// Answers for this engine, to those who show this token.
     #[must_use]
     pub fn new(isr: &Isr, token: Token) -> Self {
-        Self { isr: isr.clone(), token: Arc::new(token), is_stopping: Arc::default() }
+        let (token, refused) = (Arc::new(token), Arc::default());
+        Self { isr: isr.clone(), token, refused, is_stopping: Arc::default() }
+    }
+
+    /// Tells what the front refused as well.
+    #[must_use]
+    pub fn with_refused(mut self, refused: &Arc<Refused>) -> Self {
+        self.refused = Arc::clone(refused);
+        self
     }
 
     /// From now on the health is that of a gateway that takes no new clients.
@@ -81,7 +91,7 @@ impl Admin {
                 Ok(views::health(&self.isr, is_stopping))
             }
             Question::Stats => Ok(views::stats(&self.isr.stats())),
-            Question::Metrics => Ok(metrics::text(&self.isr)),
+            Question::Metrics => Ok(metrics::text(&self.isr, &self.refused)),
             Question::Pages => views::pages(&self.isr.graph(), parts.uri.query().unwrap_or_default()).await,
             Question::Revalidate => match read(body).await {
                 Ok(bytes) => order::carry_out(&self.isr.graph(), &bytes).await,

@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
+use http::StatusCode;
 use hyper::rt::Write;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioExecutor;
@@ -61,12 +62,16 @@ where
         }
         wire.poll_protocol(cx, head_bytes)
     });
-    let Ok(Some(protocol)) = said.await else { return };
+    let Ok(Some(protocol)) = said.await else {
+        return tell_refused(&shared.app, &line, None);
+    };
     let door = Door::new(shared.app.clone(), Arc::clone(&line), shared.settings.body_bytes);
     match protocol {
         Protocol::Http1 => {
             let mut connection = shared.http1.serve_connection(wire, door).with_upgrades();
-            hold(&shared.house, &line, Pin::new(&mut connection), |held| held.graceful_shutdown()).await;
+            let ended =
+                hold(&shared.house, &line, Pin::new(&mut connection), |held| held.graceful_shutdown());
+            tell_refused(&shared.app, &line, ended.await.as_ref());
             // After an error hyper leaves the rest to us.
             if let Some(parts) = connection.into_parts() {
                 let mut wire = parts.io;
@@ -78,13 +83,30 @@ where
         }
         Protocol::Http2 => {
             let connection = pin!(shared.http2.serve_connection(wire, door));
-            hold(&shared.house, &line, connection, |held| held.graceful_shutdown()).await;
+            // What went wrong with its frames is the client's business.
+            let _ = hold(&shared.house, &line, connection, |held| held.graceful_shutdown()).await;
         }
     }
 }
 
-/// Polls a connection until it ends, and tells it when it is to end, or all are.
-async fn hold<C, E>(house: &House, line: &Line, mut connection: Pin<&mut C>, tell: fn(Pin<&mut C>))
+/// Tells of what was refused below the door, which ends a connection of HTTP/1: by hyper, or as too slow.
+fn tell_refused<A: Site>(app: &A, line: &Line, error: Option<&hyper::Error>) {
+    let status = match error {
+        Some(error) if error.is_parse_too_large() => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Some(error) if error.is_parse() => StatusCode::BAD_REQUEST,
+        _ if line.is_too_slow() => StatusCode::REQUEST_TIMEOUT,
+        _ => return,
+    };
+    app.refused(status, None);
+}
+
+/// Polls a connection until it ends, and tells it when it is to end, or all are. What was wrong with it.
+async fn hold<C, E>(
+    house: &House,
+    line: &Line,
+    mut connection: Pin<&mut C>,
+    tell: fn(Pin<&mut C>),
+) -> Option<E>
 where
     C: Future<Output = Result<(), E>> + Send,
 {
@@ -95,11 +117,11 @@ where
         if (house.is_closing() || line.is_over()) && !std::mem::replace(&mut is_told, true) {
             tell(connection.as_mut());
         }
-        // What went wrong with a client is the client's business.
         match connection.as_mut().poll(cx) {
             Poll::Pending if !house.is_closed() => Poll::Pending,
-            _ => Poll::Ready(()),
+            Poll::Ready(Err(error)) => Poll::Ready(Some(error)),
+            _ => Poll::Ready(None),
         }
     })
-    .await;
+    .await
 }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use edge_isr_core::BoxError;
 use edge_isr_tower::IsrRequestBody;
 use http::header::{EXPECT, HeaderMap, HeaderValue, UPGRADE};
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -36,17 +37,15 @@ impl<A> Door<A> {
         Self { app, line, body_bytes }
     }
 
-    fn admit(&self, request: Request<Incoming>) -> Result<Request<IsrRequestBody<Upload>>, Refusal> {
-        if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+    fn admit(&self, parts: &mut Parts, body: Incoming) -> Result<Upload, Refusal> {
+        if matches!(parts.method, Method::CONNECT | Method::TRACE) {
             return Err(Refusal::Method);
         }
-        let (mut parts, body) = request.into_parts();
-        form::settle(&mut parts, !body.is_end_stream())?;
+        form::settle(parts, !body.is_end_stream())?;
         // Before a cache sees them, and so before others wait for the answer to this one.
         strip_named(&mut parts.headers);
         check_expectation(&mut parts.headers)?;
-        let body = Upload::new(body, self.body_bytes).ok_or(Refusal::BodyTooLarge)?;
-        Ok(Request::from_parts(parts, IsrRequestBody::from(body)))
+        Upload::new(body, self.body_bytes).ok_or(Refusal::BodyTooLarge)
     }
 }
 
@@ -75,9 +74,11 @@ impl<A: Site> hyper::service::Service<Request<Incoming>> for Door<A> {
         // No look at the fields where the wire has seen none that says so.
         let is_upgrade = self.line.is_held() && request.headers().contains_key(UPGRADE);
         let held = is_upgrade.then(|| Held::new(&self.line));
-        let request = match self.admit(request) {
-            Ok(request) => request,
+        let (mut parts, body) = request.into_parts();
+        let request = match self.admit(&mut parts, body) {
+            Ok(body) => Request::from_parts(parts, IsrRequestBody::from(body)),
             Err(refusal) => {
+                self.app.refused(refusal.status(), Some(&parts));
                 let mut answer = refusal.answer(A::SAYS, version != Version::HTTP_2);
                 if !has_body {
                     answer.body_mut().clear();

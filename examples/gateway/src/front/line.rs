@@ -26,6 +26,8 @@ pub(crate) struct Line {
     is_tunnel: AtomicBool,
     /// Whether an answer is to come that decides what is spoken from then on.
     is_held: AtomicBool,
+    /// Whether the client was told that it took too long.
+    is_too_slow: AtomicBool,
     /// Whether it is to end with what was asked so far, since nothing happens on it.
     is_over: AtomicBool,
     has_interim: AtomicBool,
@@ -52,6 +54,7 @@ impl Line {
             count: AtomicU32::new(0),
             is_tunnel: AtomicBool::new(false),
             is_held: AtomicBool::new(false),
+            is_too_slow: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
             has_interim: AtomicBool::new(false),
             interim: Mutex::default(),
@@ -82,6 +85,15 @@ impl Line {
     #[inline]
     pub(super) fn is_held(&self) -> bool {
         self.is_held.load(Ordering::Relaxed)
+    }
+
+    /// The client was told that it took too long.
+    pub(super) fn call_too_slow(&self) {
+        self.is_too_slow.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_too_slow(&self) -> bool {
+        self.is_too_slow.load(Ordering::Relaxed)
     }
 
     pub(super) fn take_tunnel(&self) -> Option<Ends> {

@@ -5,6 +5,7 @@
 //! | `connection`, `house` | one connection; all of them, and how they end |
 //! | `wire`, `framing`, `frames` | bytes below hyper: time-outs, interim answers, shapes of requests that smuggle |
 //! | `door`, `form`, `upload`, `refusal` | one request: checked, put into one form, bounded, answered |
+//! | `refused` | how many were refused |
 //! | `reworded` | refusals from below the door in a site's own words |
 //! | `tunnel` | what follows an upgrade |
 //! | `line` | what they tell each other |
@@ -18,6 +19,7 @@ mod framing;
 mod house;
 mod line;
 mod refusal;
+mod refused;
 mod reworded;
 mod site;
 mod tunnel;
@@ -36,6 +38,7 @@ use self::connection::Shared;
 pub use self::line::Visitor;
 pub use self::refusal::Say;
 pub(crate) use self::refusal::made;
+pub use self::refused::Refused;
 use self::reworded::Reworded;
 pub use self::site::Site;
 pub use self::upload::{Upload, UploadError};

@@ -28,7 +28,7 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    const fn status(self) -> StatusCode {
+    pub(super) const fn status(self) -> StatusCode {
         match self {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Target | Self::Body => StatusCode::BAD_REQUEST,

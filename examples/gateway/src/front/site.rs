@@ -6,7 +6,8 @@ use std::future::Future;
 use bytes::Bytes;
 use edge_isr_core::BoxError;
 use edge_isr_tower::{IsrRequestBody, IsrService, NoFacts, ResponseFuture};
-use http::{Extensions, Request, Response};
+use http::request::Parts;
+use http::{Extensions, Request, Response, StatusCode};
 use http_body::Body;
 use tower_service::Service as _;
 
@@ -34,6 +35,9 @@ pub trait Site: Clone + Send + Sync + 'static {
         request: Request<IsrRequestBody<Upload>>,
         tell: impl FnOnce(&mut Extensions),
     ) -> Self::Answer;
+
+    /// Is told of what the front refused in its place; without `asked` it was not even a request.
+    fn refused(&self, _status: StatusCode, _asked: Option<&Parts>) {}
 }
 
 impl Site for IsrService<Proxy<Upload>, NoFacts> {

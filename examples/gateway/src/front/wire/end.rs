@@ -24,6 +24,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         if has_begun && self.is_free() {
             // One try: the socket's buffer is empty, and who is this slow may miss it.
             let _ = Pin::new(&mut self.io).poll_write(cx, TOO_SLOW);
+            self.line.call_too_slow();
             self.refuse();
             self.is_mute = true;
             return Ok(());
