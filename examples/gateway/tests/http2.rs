@@ -14,6 +14,7 @@ const NEVER: Duration = Duration::from_secs(3600);
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
+const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
@@ -126,4 +127,70 @@ async fn who_asks_nothing_is_told_to_leave() {
     // No error, and what is on its way is still taken.
     assert_eq!(until(&mut client, GOAWAY).await, [0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
     drop(client.rest().await);
+}
+
+/// Pings as long as the gateway listens.
+async fn ping(client: &mut Client) {
+    let ping = frame(8, PING, 0, 0, b"anybody?");
+    let (mut read, mut write) = client.socket.split();
+    let drip = async {
+        while tokio::io::AsyncWriteExt::write_all(&mut write, &ping).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let listen =
+        async { while matches!(tokio::io::AsyncReadExt::read(&mut read, &mut [0; 1000]).await, Ok(1..)) {} };
+    soon(async {
+        tokio::select! {
+            () = drip => {}
+            () = listen => {}
+        }
+    })
+    .await;
+}
+
+/// Who only says that the connection is there asks nothing, and takes nothing of what is there.
+#[tokio::test]
+async fn pings_keep_nobody() {
+    let origin = Origin::start(|_| Reply::ok("", "page")).await;
+    let gate = Gate::with(origin.address, |_, front| {
+        front.head_timeout = Duration::from_millis(300);
+        front.idle_timeout = Duration::from_millis(300);
+    })
+    .await;
+    let mut client = begin(&gate).await;
+    ping(&mut client).await;
+    // An answer waits for room that never comes: the initial window is none.
+    let mut client = gate.client().await;
+    let no_room = frame(6, SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    let get = head("GET");
+    client
+        .send([PREFACE, &no_room, &frame(get.len(), HEADERS, END_HEADERS | END_STREAM, 1, &get)].concat())
+        .await;
+    until(&mut client, HEADERS).await;
+    ping(&mut client).await;
+}
+
+/// A client that pings while its origin is slow is still there.
+#[tokio::test]
+async fn pings_while_an_origin_is_waited_for_end_nothing() {
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow";
+    let origin = Origin::start(|_| Reply::Halves(Vec::new(), answer.to_vec())).await;
+    let gate = Gate::with(origin.address, |_, front| {
+        front.head_timeout = Duration::from_millis(50);
+        front.idle_timeout = Duration::from_millis(50);
+    })
+    .await;
+    let mut client = gate.client().await;
+    let get = head("GET");
+    client
+        .send([PREFACE, &settings(), &frame(get.len(), HEADERS, END_HEADERS | END_STREAM, 1, &get)].concat())
+        .await;
+    origin.until(|origin| origin.requests().len() == 1).await;
+    for _ in 0..20 {
+        client.send(frame(8, PING, 0, 0, b"anybody?")).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    origin.go_on();
+    assert_eq!(until(&mut client, DATA).await, b"slow");
 }

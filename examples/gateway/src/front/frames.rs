@@ -1,4 +1,5 @@
-//! Where frames of HTTP/2 begin and end in the bytes of a connection: nothing else, hyper reads them.
+//! Where frames of HTTP/2 begin and end in the bytes of a connection, and which are more than talk about the connection:
+//! nothing else, hyper reads them.
 
 use super::wire::PREFACE;
 
@@ -10,7 +11,7 @@ const CONTINUATION: u8 = 9;
 /// The flag of the last frame of a request's head.
 const END_HEADERS: u8 = 4;
 
-/// Follows the frames of one client.
+/// Follows the frames that one side sends.
 #[derive(Debug)]
 pub(crate) struct Frames {
     /// What is there of the next frame's head.
@@ -22,12 +23,25 @@ pub(crate) struct Frames {
     is_data: bool,
     /// Whether a request's head has begun and not ended; at first, whether the client's own settings are to come.
     is_open: bool,
+    /// Whether something of a request or of an answer passed.
+    has_moved: bool,
 }
 
 impl Frames {
     /// A client of which the first byte is to come.
     pub(crate) const fn new() -> Self {
-        Self { head: [0; HEAD], known: 0, left: PREFACE.len(), is_data: false, is_open: true }
+        Self { left: PREFACE.len(), is_open: true, ..Self::of_server() }
+    }
+
+    /// The other side.
+    pub(crate) const fn of_server() -> Self {
+        Self { head: [0; HEAD], known: 0, left: 0, is_data: false, is_open: false, has_moved: false }
+    }
+
+    /// Whether something of a request or of an answer passed since this was last asked. Pings, settings and room for
+    /// more are none of it.
+    pub(crate) const fn take_moved(&mut self) -> bool {
+        std::mem::replace(&mut self.has_moved, false)
     }
 
     /// Whether something has begun that has to end soon: anything but a body, whose pace is the client's business.
@@ -43,6 +57,7 @@ impl Frames {
             if self.left > 0 {
                 let here = self.left.min(bytes.len());
                 self.left -= here;
+                self.has_moved |= self.is_data;
                 bytes = &bytes[here..];
             } else {
                 let here = (HEAD - self.known).min(bytes.len());
@@ -63,7 +78,9 @@ impl Frames {
         self.known = 0;
         self.left = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
         self.is_data = kind == DATA;
-        self.is_open = matches!(kind, HEADERS | CONTINUATION) && flags & END_HEADERS == 0;
+        let is_head = matches!(kind, HEADERS | CONTINUATION);
+        self.has_moved |= is_head;
+        self.is_open = is_head && flags & END_HEADERS == 0;
     }
 }
 

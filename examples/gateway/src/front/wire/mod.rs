@@ -46,6 +46,8 @@ pub(crate) struct Wire<T> {
     io: T,
     line: Arc<Line>,
     speech: Speech,
+    /// What the client is told, over HTTP/2.
+    told: Frames,
     /// What was read to know the protocol.
     early: Bytes,
     watch: Watch,
@@ -71,6 +73,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             io,
             line,
             speech: Speech::Unknown,
+            told: Frames::of_server(),
             early: Bytes::new(),
             watch: Watch::new(patience),
             is_stuck: false,
@@ -177,10 +180,26 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             }
             written @ Poll::Ready(_) => {
                 self.is_stuck = false;
-                self.watch.note_move();
                 written
             }
         }
+    }
+
+    /// Notes what was written, but over HTTP/2 not what says nothing but that the connection is there.
+    #[inline]
+    fn note_written(&mut self, parts: &[io::IoSlice<'_>], written: &Poll<io::Result<usize>>) {
+        let Poll::Ready(Ok(mut left)) = *written else { return };
+        if matches!(self.speech, Speech::Http2(_)) {
+            for part in parts {
+                let here = left.min(part.len());
+                self.told.follow(&part[..here]);
+                left -= here;
+            }
+            if !self.told.take_moved() {
+                return;
+            }
+        }
+        self.watch.note_move();
     }
 }
 
@@ -189,6 +208,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Write for Wire<T> {
         let this = self.get_mut();
         ready!(this.before_write(cx))?;
         let written = Pin::new(&mut this.io).poll_write(cx, bytes);
+        this.note_written(&[io::IoSlice::new(bytes)], &written);
         this.after_write(cx, written)
     }
 
@@ -200,6 +220,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Write for Wire<T> {
         let this = self.get_mut();
         ready!(this.before_write(cx))?;
         let written = Pin::new(&mut this.io).poll_write_vectored(cx, parts);
+        this.note_written(parts, &written);
         this.after_write(cx, written)
     }
 

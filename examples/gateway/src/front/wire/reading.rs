@@ -54,9 +54,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
                 }
             }
             Speech::Http2(frames) => {
-                self.watch.note_move();
                 if frames.follow(bytes) {
                     self.watch.note_head();
+                }
+                // Who only says that the connection is there asks nothing and takes nothing.
+                if frames.take_moved() {
+                    self.watch.note_move();
                 }
             }
             _ => self.watch.note_move(),
