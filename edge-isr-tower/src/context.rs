@@ -121,8 +121,9 @@ impl IsrContext {
         match &mut *state {
             State::Open(said) => f(said),
             State::Closed { page, late } => {
-                *late = true;
-                if let Some(page) = page {
+                let was_late = std::mem::replace(late, true);
+                // Once: by the next time a newer page may stand there.
+                if let Some(page) = page.as_ref().filter(|_| !was_late) {
                     render.isr.kill(page);
                 }
                 render.isr.note(

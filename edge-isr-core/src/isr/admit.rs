@@ -404,10 +404,11 @@ impl Isr {
 #[must_use]
 pub fn displaces(permit: &Permit, status: StatusCode, reason: Reason) -> bool {
     let has_failed = status.is_server_error() || reason == Reason::Truncated;
-    !has_failed && !is_about_the_request(status) && !permit.is_for_one()
+    let is_about_the_request = permit.is_as_asked() && is_about_the_request(status);
+    !has_failed && !is_about_the_request && !permit.is_for_one()
 }
 
-/// Whether an answer is about one request, its sender or the moment, and so says nothing of the page.
+/// Whether an answer may be about one request, its sender or the moment, and so says nothing of the page.
 ///
 /// All others do: it is gone or was never there (404, 410), is elsewhere (3xx), asks for credentials (401), is kept from
 /// everyone without them (403) or from everyone (451), or can't be read at all any more (405, 414).

@@ -20,8 +20,14 @@ impl Busy {
     }
 
     /// Whether anything goes on.
+    #[cfg(any(test, shuttle))]
     pub(crate) fn is_busy(&self) -> bool {
-        self.count.load(SeqCst) > 0
+        self.count() > 0
+    }
+
+    /// How much goes on.
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(SeqCst)
     }
 
     /// Waits until nothing goes on.

@@ -108,6 +108,7 @@ impl Isr {
         let Some(store) = self.0.store.as_ref().filter(|_| !self.0.killed.has_lost()) else {
             return Ok(None);
         };
+        let removals = self.0.killed.removals();
         // The call is made within the guard: a store may panic before it gives a future.
         match ask(self.0.limits.store_wait, async { store.get(key).await }).await {
             Ok(Some(page)) if key.read(|key| page.is_of(key)) == Some(true) => {
@@ -116,7 +117,7 @@ impl Isr {
                     page.trust(self.applied());
                 }
                 // What was written down does not know that it was killed.
-                let is_alive = || !self.0.killed.has(key.hash(), page.birth());
+                let is_alive = || !self.0.killed.has(key.hash(), page.birth(), removals);
                 if self.0.pages.keep_if(key, Arc::clone(&page), is_alive).is_none() {
                     self.remove_killed();
                     return Ok(None);

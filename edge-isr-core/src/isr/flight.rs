@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::clock::Moment;
 use crate::hash::IdentityState;
 use crate::model::key::CacheKey;
 use crate::model::snapshot::Snapshot;
@@ -19,10 +18,12 @@ use crate::testing::Twin;
 
 mod follower;
 mod news;
+mod permit;
 
 use self::news::Told;
 pub use follower::Follower;
 pub use news::{AtHead, News, Outcome, Streaming};
+pub use permit::Permit;
 
 const SHARDS: usize = 64;
 
@@ -133,7 +134,7 @@ impl Flights {
         flights.retain(|overtaken| overtaken.key != *key);
         flights.push(Arc::clone(&flight));
         let flights = Some(Arc::clone(self));
-        Boarding::Lead(Permit { flight, flights, began: None, is_for_one: false, _aloft: self.aloft.begin() })
+        Boarding::Lead(Permit::of(flight, flights, self.aloft.begin()))
     }
 
     /// Whether a render of the key is in the air that can be joined.
@@ -157,7 +158,7 @@ impl Flights {
     /// The right to render without anybody joining: for keys that are passed.
     pub(crate) fn solo(&self, key: CacheKey, snapshot: Snapshot) -> Permit {
         let flight = self.flight(key, snapshot, Box::default());
-        Permit { flight, flights: None, began: None, is_for_one: false, _aloft: self.aloft.begin() }
+        Permit::of(flight, None, self.aloft.begin())
     }
 
     fn flight(&self, key: CacheKey, snapshot: Snapshot, known: Box<[TagId]>) -> Arc<Flight> {
@@ -193,105 +194,6 @@ impl crate::Isr {
     #[must_use]
     pub fn flights_in_the_table(&self) -> usize {
         self.0.flights.shards.iter().map(|shard| lock(shard).len()).sum()
-    }
-}
-
-/// The right to render one key. Dropped without an outcome, it releases those who wait.
-#[derive(Debug)]
-#[must_use = "a permit that is dropped abandons its flight"]
-pub struct Permit {
-    flight: Arc<Flight>,
-    /// `None` once landed, and for a flight that nobody could join.
-    flights: Option<Arc<Flights>>,
-    began: Option<Moment>,
-    is_for_one: bool,
-    _aloft: super::busy::Guard,
-}
-
-impl Permit {
-    /// The key to render.
-    #[must_use]
-    pub fn key(&self) -> &CacheKey {
-        &self.flight.key
-    }
-
-    /// The snapshot the render began with.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        self.flight.snapshot
-    }
-
-    /// Notes when the handler is first polled: from here on it is counted how long the render takes. A wait for
-    /// room is none of it, or pages would be rendered the further ahead the fuller it is.
-    pub fn begin(&mut self, now: Moment) {
-        self.began = Some(now);
-    }
-
-    /// Notes that it is asked with one visitor's credentials: an answer that is not stored says nothing about
-    /// everyone's page.
-    pub fn keep_to_one(&mut self) {
-        self.is_for_one = true;
-    }
-
-    /// Whether an answer that is not stored leaves everyone's page alone.
-    #[must_use]
-    pub fn is_for_one(&self) -> bool {
-        self.is_for_one
-    }
-
-    /// When the handler was first polled.
-    #[must_use]
-    pub fn began(&self) -> Option<Moment> {
-        self.began
-    }
-
-    /// The tags known before the render.
-    #[cfg(feature = "twins")]
-    pub(crate) fn known(&self) -> &[TagId] {
-        self.flight.known()
-    }
-
-    /// Ends the flight.
-    pub fn finish(mut self, outcome: Outcome) {
-        self.land(outcome);
-    }
-
-    /// Tells those who wait, and those who come, what the head says. The flight goes on.
-    pub fn announce(&self, at_head: AtHead) {
-        self.flight.told.send_modify(|told| told.at_head = Some(at_head));
-    }
-
-    fn land(&mut self, outcome: Outcome) {
-        #[cfg(feature = "twins")]
-        if self.flight.lacks(Twin::TellBeforeLeaving) {
-            self.tell(outcome.clone());
-        }
-        // Out of the table first: whoever comes now begins the next flight or finds the stored page.
-        if let Some(flights) = self.flights.take() {
-            flights.land(&self.flight);
-        }
-        self.tell(outcome);
-    }
-
-    /// The first outcome counts.
-    fn tell(&self, outcome: Outcome) {
-        self.flight.told.send_if_modified(|told| {
-            let first = told.outcome.is_none();
-            if first {
-                *told = Told { at_head: None, outcome: Some(outcome) };
-            }
-            first
-        });
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        #[cfg(feature = "twins")]
-        if self.flight.lacks(Twin::SilentDrop) {
-            return;
-        }
-        self.land(Outcome::Abandoned);
     }
 }
 

@@ -170,7 +170,7 @@ impl Isr {
             }
         }
         // A page whose first render is in the air is in no list yet.
-        let stored = self.0.busy.is_busy() || tags.iter().any(|tag| self.may_have(tag));
+        let stored = self.is_busy_otherwise() || tags.iter().any(|tag| self.may_have(tag));
         let listed = Listed::by_request(Asked { urls: asked, named: self.names_of(&tags) });
         let receipt = self.mark(tags, mode, Priority::Normal, listed).await;
         // A visitor who changed nothing that is cached is owed nothing.

@@ -24,6 +24,8 @@ struct State {
     /// Pages that are just being written down.
     writing: Vec<(u64, Birth)>,
     is_removing: bool,
+    /// How often some were removed: what was read before that may be one of them.
+    removals: u64,
     /// Whether one had no room: then nothing that was written down can be believed.
     has_lost: bool,
 }
@@ -55,10 +57,17 @@ impl Killed {
         true
     }
 
-    /// Whether a page of this birth was killed, as far as is known.
-    pub(super) fn has(&self, hash: u64, birth: &Birth) -> bool {
+    /// Whether a page of this birth that was read since `removals` may have been killed.
+    pub(super) fn has(&self, hash: u64, birth: &Birth, removals: u64) -> bool {
         let state = lock(&self.0);
-        state.has_lost || state.pages.iter().any(|page| page.key.hash() == hash && page.birth == *birth)
+        state.has_lost
+            || state.removals != removals
+            || state.pages.iter().any(|page| page.key.hash() == hash && page.birth == *birth)
+    }
+
+    /// How often some were removed.
+    pub(super) fn removals(&self) -> u64 {
+        lock(&self.0).removals
     }
 
     /// Whether no page that was written down can be believed.
@@ -80,6 +89,7 @@ impl Killed {
 
     fn removed(&self, removed: &[(CacheKey, Birth)]) {
         let mut state = lock(&self.0);
+        state.removals += 1;
         state
             .pages
             .retain(|page| !removed.iter().any(|(key, birth)| page.key == *key && page.birth == *birth));
@@ -178,12 +188,24 @@ mod tests {
             assert!(killed.add(&key, &birth) && killed.add(&key, &birth), "{n}: each once");
         }
         let other = engine.key("/other");
-        assert!(!killed.has(other.hash(), &birth) && !killed.has_lost());
+        assert!(!killed.has(other.hash(), &birth, 0) && !killed.has_lost());
         let all = killed.begin().unwrap();
         assert!(all.len() == MOST && killed.begin().is_none(), "one at a time");
         assert!(!killed.add(&engine.key("/one-more"), &birth));
         killed.removed(&all);
-        assert!(killed.has(other.hash(), &birth) && killed.has_lost());
+        assert!(killed.has(other.hash(), &birth, 1) && killed.has_lost());
+    }
+
+    #[test]
+    fn p01_p03_what_was_read_before_killed_pages_were_removed_may_be_one_of_them() {
+        let engine = Engine::new();
+        let (key, page) = (engine.key("/a"), engine.page("/a", &policy()));
+        let killed = Killed::default();
+        let before = killed.removals();
+        killed.add(&key, page.birth());
+        killed.removed(&killed.begin().unwrap());
+        assert!(killed.has(key.hash(), page.birth(), before), "its answer was on the way");
+        assert!(!killed.has(key.hash(), page.birth(), killed.removals()));
     }
 
     #[test]

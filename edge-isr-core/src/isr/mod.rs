@@ -205,6 +205,7 @@ impl Isr {
     /// Dropping the future leaves the shutdown begun, without the deadline.
     pub async fn shutdown(&self, deadline: Duration) {
         self.0.renders.close();
+        self.0.writes.close();
         self.0.runs.close();
         if !self.0.runs.has_workers() {
             self.tell_the_rest();

@@ -1,6 +1,6 @@
 //! Requests that change something, which go on when their visitor has left.
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Isr, busy};
 
@@ -18,5 +18,11 @@ impl Isr {
     pub fn begin_write(&self) -> Option<Write> {
         let room = std::sync::Arc::clone(&self.0.writes).try_acquire_owned().ok()?;
         Some(Write { _busy: self.0.busy.begin(), _room: room })
+    }
+
+    /// Whether anything goes on but such requests: each would find itself.
+    pub(super) fn is_busy_otherwise(&self) -> bool {
+        let most = self.0.limits.renders.min(Semaphore::MAX_PERMITS);
+        self.0.busy.count() > most.saturating_sub(self.0.writes.available_permits())
     }
 }

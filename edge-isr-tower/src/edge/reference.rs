@@ -2,7 +2,8 @@
 
 use http::HeaderValue;
 
-/// The text of a reference, without the white space around it. What is not ASCII in it is percent-encoded, as whoever follows it does (RFC 3987 §3.1).
+/// The text of a reference, without the white space around it. What is not ASCII in it is percent-encoded, as whoever
+/// follows it does (RFC 3987 §3.1).
 pub(super) fn text_of(value: &HeaderValue) -> String {
     let mut text = String::with_capacity(value.len());
     for &byte in value.as_bytes().trim_ascii() {

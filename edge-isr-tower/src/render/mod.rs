@@ -155,6 +155,9 @@ where
     isr.count_render();
     let inner = shared.inner();
     permit.begin(isr.now());
+    if order.handed_on.is_some() {
+        permit.ask_as_visitor();
+    }
     let rendering = context.clone().scope(exchange::ask(isr, inner, &order, &context));
     let rendered =
         match tokio::time::timeout(limits.render_timeout, AssertUnwindSafe(rendering).catch_unwind()).await {

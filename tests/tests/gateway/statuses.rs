@@ -110,3 +110,16 @@ async fn h02_what_one_visitor_is_refused_has_nobody_pass_the_cache() {
         assert_eq!(gateway.get("/a").await.detail(), expected, "{status}");
     }
 }
+
+#[tokio::test]
+async fn p14_what_a_policy_route_answers_is_about_its_url_whatever_it_says() {
+    use edge_isr_stories::{POSITIONS, Story};
+
+    for position in POSITIONS {
+        let story = Story::at(position);
+        story.page.answers(|_| http::Response::builder().status(400).body("no".into()).unwrap());
+        story.get("/pages/1").await;
+        story.page.answers(|_| edge_isr_stories::html("good"));
+        assert_eq!(story.get("/pages/1").await.detail(), "pass", "{position:?}");
+    }
+}

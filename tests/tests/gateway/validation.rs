@@ -321,7 +321,7 @@ async fn h05_h10_dates_of_conditions_are_read_as_all_are() {
         ];
         for form in [&forms[..], &[modified]].concat() {
             let answer = gateway.get_with("/a", &[("if-modified-since", form)]).await;
-            let expected = if modified == "yesterday" && form != modified { 200 } else { 304 };
+            let expected = if [modified, form].contains(&"yesterday") { 200 } else { 304 };
             assert_eq!(answer.status, expected, "{modified}: {form}");
         }
         let earlier = gateway.get_with("/a", &[("if-modified-since", "Sun, 06 Nov 1994 08:49:36 GMT")]).await;

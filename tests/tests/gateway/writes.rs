@@ -87,3 +87,26 @@ async fn h21_an_answer_to_a_post_that_stands_still_is_handed_on_and_holds_nothin
     assert_eq!(first.unwrap().unwrap(), "begin");
     isr.shutdown(S).await;
 }
+
+#[tokio::test]
+async fn h08_a_change_of_nothing_that_is_cached_owes_its_visitor_nothing() {
+    let gateway = Gateway::new();
+    gateway.says("/a", edge_isr_stories::Said::ok(&[("location", "/a")]));
+    // `/` is no page of a route, so that a soft invalidation is made of it.
+    gateway.says("/b", edge_isr_stories::Said::ok(&[("location", "/")]));
+    for path in ["/a", "/b"] {
+        let answer = call(&gateway.site, "POST", path).await;
+        assert!(!answer.headers.contains_key("set-cookie"), "{path}: {:?}", answer.headers);
+    }
+}
+
+#[tokio::test]
+async fn p21_after_a_stop_changes_go_on_as_without_a_cache() {
+    let gateway = Gateway::new();
+    gateway.says("/a", said());
+    gateway.isr.shutdown(Duration::ZERO).await;
+    for _ in 0..20 {
+        assert_eq!(call(&gateway.site, "POST", "/a").await.status, 200);
+    }
+    assert_eq!((gateway.asked(), gateway.isr.seq()), (20, 20));
+}

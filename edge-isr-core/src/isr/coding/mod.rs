@@ -119,7 +119,6 @@ impl Isr {
     /// there is no queue.
     #[cold]
     fn begin_coding(&self, page: &Arc<Page>, coding: Coding) {
-        let Ok(slot) = Arc::clone(&self.0.codings.slots).try_acquire_owned() else { return };
         // Hits need no runtime, but this does.
         let (Ok(runtime), Some(key)) = (Handle::try_current(), page.key()) else { return };
         let hash = key.hash();
@@ -130,6 +129,7 @@ impl Isr {
         }
         // What is made for a page is its successor's, too, if the origin says meanwhile that it is unchanged.
         let Some(at_work) = AtWork::begin(self, hash, coding) else { return };
+        let Ok(slot) = Arc::clone(&self.0.codings.slots).try_acquire_owned() else { return };
         if !page.begin(coding) {
             return;
         }

@@ -115,6 +115,20 @@ fn p14_what_was_not_storable_is_passed_for_the_time_that_was_set_and_no_longer()
 }
 
 #[test]
+fn p14_what_may_be_about_one_request_has_nobody_pass() {
+    let engine = Engine::new();
+    let key = engine.key("/a");
+    let mut permit = engine.lead("/a");
+    permit.ask_as_visitor();
+    engine.isr.refuse(&permit, StatusCode::BAD_REQUEST, Reason::Status);
+    assert!(!engine.isr.is_passed(&key));
+    engine.isr.refuse(&permit, StatusCode::NOT_FOUND, Reason::Status);
+    assert!(engine.isr.is_passed(&key));
+    engine.isr.refuse(&engine.lead("/b"), StatusCode::BAD_REQUEST, Reason::Status);
+    assert!(engine.isr.is_passed(&engine.key("/b")), "by the key alone, it is about the page");
+}
+
+#[test]
 fn p14_the_right_to_render_alone_begins_where_invalidations_stand() {
     let engine = Engine::new();
     engine.invalidate(Mode::Soft);
