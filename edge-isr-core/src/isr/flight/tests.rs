@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use super::super::busy::Busy;
 use super::super::test_engine::{Engine, key, policy};
 use super::*;
+use crate::clock::Moment;
 use crate::isr::stream::Growing;
 use crate::model::reason::Reason;
 use crate::model::snapshot::Incarnation;
