@@ -11,6 +11,7 @@ use edge_isr_core::{Compression, ConfigError, Isr};
 use edge_isr_tower::{IsrExt as _, IsrRequestBody, IsrService, NoFacts};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::admin::Admin;
 use crate::config::Config;
@@ -19,8 +20,10 @@ use crate::keep_alive::keep_alive;
 use crate::log::Logged;
 use crate::proxy::{self, Proxy};
 
-/// How long pages that are being rendered may take to finish once the last client left.
-const DRAIN: Duration = Duration::from_secs(10);
+/// How long what nobody waits for any more (pages being rendered, writes) may take to finish once the last client left:
+/// what clients did not need of their own time, within these bounds.
+const LEAST_DRAIN: Duration = Duration::from_secs(1);
+const MOST_DRAIN: Duration = Duration::from_secs(10);
 /// What a render may take beyond what its origin may.
 const RENDER_GRACE: Duration = Duration::from_secs(1);
 
@@ -129,20 +132,28 @@ impl Gateway {
             }
             None => (None, None),
         };
+        let (patience, mut told) = (self.settings.drain, None);
         let stop = async {
             stop.await;
+            told = Some(Instant::now());
             if let Some(admin) = &admin {
                 admin.stop();
             }
         };
         front::serve(self.listener, Logged::new(self.app, self.refused), self.settings, stop).await;
-        self.isr.shutdown(DRAIN).await;
+        let taken = told.map_or(Duration::ZERO, |told| told.elapsed());
+        self.isr.shutdown(drain_left(patience, taken)).await;
         let _ = worker.await;
         drop(ended);
         if let Some(asked) = asked {
             let _ = asked.await;
         }
     }
+}
+
+/// How long the cache may take to end, of all the time for a stop.
+fn drain_left(patience: Duration, taken: Duration) -> Duration {
+    patience.saturating_sub(taken).clamp(LEAST_DRAIN, MOST_DRAIN)
 }
 
 /// What stands behind the front: the cache, and the way to the origin behind that.
@@ -178,4 +189,15 @@ fn isr(config: &Config) -> Result<Isr, ConfigError> {
         config.limits.origin_connect_timeout + config.limits.origin_timeout + RENDER_GRACE;
     let compression = if config.cache.compress { Compression::new() } else { Compression::off() };
     Isr::builder().limits(limits).compression(compression).origins(&config.origins).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cache_has_what_clients_left_of_the_time() {
+        let left = |taken| drain_left(Duration::from_secs(30), Duration::from_secs(taken)).as_secs();
+        assert_eq!([0, 20, 25, 30, 31].map(left), [10, 10, 5, 1, 1]);
+    }
 }

@@ -101,6 +101,27 @@ async fn d23_a_body_for_what_takes_none_is_nobodys_request() {
     }
 }
 
+/// What programs say of a form that they have read costs no connection.
+#[tokio::test]
+async fn connections_are_used_again_after_answers_to_forms() {
+    for status in [200, 302, 303, 401, 403, 409, 422] {
+        let origin = Origin::start(move |_| {
+            Reply::keep(&format!("HTTP/1.1 {status} X\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"))
+        })
+        .await;
+        let gate = Gate::before(origin.address).await;
+        let mut client = gate.client().await;
+        // Now and then the next request comes before the gateway has put the connection back.
+        soon(async {
+            while origin.requests().iter().all(|request| request.number == 0) {
+                let form = "POST / HTTP/1.1\r\nHost: site\r\nContent-Length: 3\r\n\r\na=b";
+                assert_eq!(client.ask(form).await.status, status);
+            }
+        })
+        .await;
+    }
+}
+
 #[tokio::test]
 async fn d23_what_follows_an_early_answer_is_nobodys_request() {
     for evil in EVIL {

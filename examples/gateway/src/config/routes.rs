@@ -38,9 +38,9 @@ fn conflict(route: &Route, routes: &[Route], error: &InsertError) -> BadConfig {
 impl Route {
     fn check(&self, of_origin: &Policy) -> Result<(), BadConfig> {
         let bad = |key: &str, what: String| BadConfig::new(self.place_of(key), what);
-        let names: Vec<_> = names_in(&self.path).collect();
+        let names = names_in(&self.path);
         if let Some(twice) = (1..names.len()).find(|&nth| names[..nth].contains(&names[nth])) {
-            let (path, name) = (shown(&self.path), shown(names[twice]));
+            let (path, name) = (shown(&self.path), shown(&names[twice]));
             return Err(bad("path", format!("route.path `{path}` has two parameters named `{name}`")));
         }
         self.tags.iter().try_for_each(|template| {
@@ -71,7 +71,7 @@ impl Route {
 
     /// Whether a template can be filled in on every path of the route.
     fn check_tag(&self, template: &str) -> Result<(), String> {
-        let params: Vec<_> = names_in(&self.path).map(|name| (name.to_owned(), "x".to_owned())).collect();
+        let params: Vec<_> = names_in(&self.path).into_iter().map(|name| (name, "x".to_owned())).collect();
         path_tag(template).fill(&params).map(drop).map_err(|why| {
             if template.contains(&format!("{{{why}}}")) {
                 format!("the path has no `{{{why}}}`")
@@ -92,10 +92,11 @@ fn cut(text: &str) -> String {
     cut
 }
 
-/// The names of a pattern's parameters.
-fn names_in(pattern: &str) -> impl Iterator<Item = &str> {
+/// The names of a pattern's parameters. Doubled braces stand for themselves.
+fn names_in(pattern: &str) -> Vec<String> {
+    let pattern = pattern.replace("{{", "").replace("}}", "");
     let inside = pattern.split('{').skip(1).filter_map(|rest| rest.split('}').next());
-    inside.map(|name| name.trim_start_matches('*'))
+    inside.map(|name| name.trim_start_matches('*').to_owned()).collect()
 }
 
 fn field_of(error: &ConfigError) -> Option<&'static str> {

@@ -396,6 +396,10 @@ const ROUTE_SLIPS: &[(&str, &str)] = &[
     ),
     ("[[route]]\npath = \"/a\"\nquery = [\n\"a\",\n\"a\"]", "gateway.toml:5: route.query holds `a` twice"),
     (
+        "[[route]]\npath = \"/{{a}}\"\ntags = [\"{a}\"]",
+        "gateway.toml:3: route.tags can't hold `{a}`: the path has no `{a}`",
+    ),
+    (
         "[[route]]\npath = \"/a\"\ns_maxage = \"1m\"\ncookies = \"rfc\"",
         "gateway.toml:4: route.cookies can't be \"rfc\" beside s_maxage: such a page is rendered without cookies; say \"ignore\", or leave s_maxage to the origin",
     ),
@@ -406,6 +410,14 @@ fn b17_a_slip_in_a_route_is_told_with_its_line() {
     for (text, told) in ROUTE_SLIPS {
         assert_eq!(of_file(text).unwrap_err().to_string(), *told, "{text}");
     }
+}
+
+#[test]
+fn doubled_braces_name_no_parameter() {
+    for path in ["/{{a}}/{a}", "/{{a}}/{{a}}"] {
+        assert!(of_file(&format!("[[route]]\npath = \"{path}\"")).is_ok(), "{path}");
+    }
+    assert!(of_file("[[route]]\npath = \"/{{x}}/{a}\"\ntags = [\"t:{a}\"]").is_ok());
 }
 
 #[test]

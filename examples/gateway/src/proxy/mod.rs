@@ -182,8 +182,8 @@ where
                 Ok(response) => {
                     // Who answers before all was heard, or does not do as asked, may not read the rest as a body.
                     let is_early = progress.as_ref().is_some_and(|progress| !progress.is_whole());
-                    let is_refused = carries == Carries::Content && !response.status().is_success();
-                    lease.is_last = is_early || is_refused || carries == Carries::Meaningless;
+                    let is_unread = carries == Carries::Content && !tells_of_content(response.status());
+                    lease.is_last = is_early || is_unread || carries == Carries::Meaningless;
                     return Ok((response, lease));
                 }
                 Err(error) => error,
@@ -227,6 +227,13 @@ async fn patiently<F: Future>(
             return None;
         }
     }
+}
+
+/// Whether an answer to a request with content is one that programs give which have seen to that: success, where to go
+/// on after a form, who must log in, what is wrong with what was sent. Other answers (405, 301 to the path with a slash,
+/// 404, 500) are given by what looked at the head alone, too, and may leave the body unread.
+const fn tells_of_content(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 200..=299 | 302 | 303 | 401 | 403 | 409 | 422)
 }
 
 fn of(error: &hyper::Error) -> Failure {

@@ -14,6 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
 use super::failure::Failure;
+use super::request::is_empty;
 use crate::front::UploadError;
 
 /// How long a client may keep a body waiting. The front gives up sooner, but of HTTP/2 it sees no single body.
@@ -93,7 +94,7 @@ pub(super) struct Outgoing<B> {
 
 impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
     pub(super) fn new(body: IsrRequestBody<B>) -> Self {
-        let progress = (!body.is_end_stream()).then(|| Arc::new(Progress::new()));
+        let progress = (!is_empty(&body)).then(|| Arc::new(Progress::new()));
         Self { body, progress, timer: None }
     }
 

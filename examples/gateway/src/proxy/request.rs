@@ -15,7 +15,7 @@ use super::fields;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Carries {
     Nothing,
-    /// What its method is for.
+    /// What its method is for, and what every origin that knows the method reads.
     Content,
     /// What has no meaning that its method gives it (RFC 9110 §9.3.1). An origin may not even read it, and take it for
     /// the next request: it is the last one on its connection.
@@ -24,12 +24,19 @@ pub(super) enum Carries {
 
 impl Carries {
     pub(super) fn of(method: &Method, body: &impl Body) -> Self {
-        match *method {
-            _ if body.is_end_stream() => Self::Nothing,
-            Method::POST | Method::PUT | Method::PATCH => Self::Content,
+        match method.as_str() {
+            _ if is_empty(body) => Self::Nothing,
+            "POST" | "PUT" | "PATCH" | "QUERY" | "PROPFIND" | "PROPPATCH" | "REPORT" | "SEARCH" | "LOCK" => {
+                Self::Content
+            }
             _ => Self::Meaningless,
         }
     }
+}
+
+/// Whether nothing comes. Over HTTP/2 a stream may be open still where a length has said so.
+pub(super) fn is_empty(body: &impl Body) -> bool {
+    body.is_end_stream() || body.size_hint().exact() == Some(0)
 }
 
 /// Checks a head and makes it one that can be sent. Gives back the protocol that the client would like to speak.

@@ -99,8 +99,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             return Poll::Pending;
         }
         let for_head = match &self.speech {
-            // While a head is in progress nothing else can be.
-            Speech::Http2(frames) => frames.is_in_head(),
+            // While a head is in progress nothing else can be, but that nothing is read while writing is stuck.
+            Speech::Http2(frames) => frames.is_in_head() && !self.is_stuck,
             // Who has said nothing has as long as who has begun.
             _ => self.is_free() && !self.is_in_body() && (self.has_begun() || self.watch.is_first()),
         };
@@ -110,6 +110,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         let is_idle = matches!(self.speech, Speech::Http2(_)) && self.is_free() && !for_head;
         if is_idle && self.line.call_over() {
             // hyper tells the client, which may just be asking something. It has as long again to leave.
+            self.watch.begin_again();
             ready!(self.watch.poll(cx, waiting));
         }
         Poll::Ready(self.give_up(cx))
@@ -240,5 +241,58 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Write for Wire<T> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.get_mut().poll_end(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{Future as _, poll_fn};
+    use std::mem::MaybeUninit;
+    use std::time::Duration;
+
+    use hyper::rt::{Read as _, ReadBuf};
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// Reads, as hyper does, until the wire says that the client left.
+    async fn read_to_end(wire: &mut Wire<tokio::io::DuplexStream>) {
+        loop {
+            let mut space = [MaybeUninit::uninit(); 1000];
+            let mut read = ReadBuf::uninit(&mut space);
+            poll_fn(|cx| Pin::new(&mut *wire).poll_read(cx, read.unfilled())).await.unwrap();
+            if read.filled().is_empty() {
+                return;
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_told_to_leave_has_as_long_again() {
+        let patience = Patience { head: Duration::from_secs(10), idle: Duration::from_secs(60) };
+        let (mut client, io) = tokio::io::duplex(1000);
+        let line = Arc::new(Line::new(([127, 0, 0, 1], 1).into()));
+        let mut wire = Wire::new(io, Arc::clone(&line), patience);
+        let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+        client.write_all(&[PREFACE, &settings].concat()).await.unwrap();
+        let protocol = poll_fn(|cx| wire.poll_protocol(cx, 1000)).await.unwrap();
+        assert_eq!(protocol, Some(Protocol::Http2));
+        let mut told = None;
+        let begin = Instant::now();
+        let reading = read_to_end(&mut wire);
+        tokio::pin!(reading);
+        poll_fn(|cx| {
+            line.register(cx.waker());
+            let ended = reading.as_mut().poll(cx);
+            if line.is_over() {
+                told.get_or_insert_with(Instant::now);
+            }
+            ended
+        })
+        .await;
+        let told = told.unwrap();
+        assert!(told - begin >= patience.idle, "{:?}", told - begin);
+        assert!(told.elapsed() >= patience.idle, "{:?}", told.elapsed());
     }
 }

@@ -52,12 +52,18 @@ impl Watch {
         let until = Instant::now() + patience.head;
         let timer = Box::pin(tokio::time::sleep_until(until));
         let head_until = Some(until);
-        Self { patience, head_until, is_first: true, timer, is_timed: false, has_moved: false, still: 0 }
+        // Who has just come is not idle.
+        Self { patience, head_until, is_first: true, timer, is_timed: false, has_moved: true, still: 0 }
     }
 
     #[inline]
     pub(super) const fn note_move(&mut self) {
         self.has_moved = true;
+    }
+
+    /// What comes now has the whole time, however long nothing has moved.
+    pub(super) const fn begin_again(&mut self) {
+        self.still = 0;
     }
 
     /// The head is there.
@@ -141,7 +147,6 @@ mod tests {
         assert_eq!(seconds(&mut Watch::new(PATIENCE), true, true).await, 10);
         let mut watch = Watch::new(PATIENCE);
         watch.note_head();
-        watch.note_move();
         // The first look finds that something moved, two more that nothing did.
         assert_eq!(seconds(&mut watch, false, true).await, 10 + 60);
         let mut watch = Watch::new(PATIENCE);
