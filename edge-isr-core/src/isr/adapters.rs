@@ -19,7 +19,9 @@ impl Isr {
     #[inline]
     pub fn host<'a>(&'a self, text: &'a [u8], scheme: Scheme) -> Option<Cow<'a, str>> {
         match self.0.usual_host.get() {
-            Some(usual) if usual.as_bytes() == text => Some(Cow::Borrowed(usual)),
+            Some((usual, of)) if usual.as_bytes() == text && of.is_none_or(|of| of == scheme) => {
+                Some(Cow::Borrowed(usual))
+            }
             _ => self.read_host(text, scheme),
         }
     }
@@ -27,10 +29,10 @@ impl Isr {
     #[inline(never)]
     fn read_host<'a>(&self, text: &'a [u8], scheme: Scheme) -> Option<Cow<'a, str>> {
         let host = normalize(std::str::from_utf8(text).ok()?, scheme)?;
-        // Without a port it is spelled alike under either scheme.
-        let is_plain = host.as_bytes() == text && !host.contains(':');
-        if is_plain && self.scheme_of(&host, None).is_some() {
-            self.0.usual_host.get_or_init(|| (*host).into());
+        if host.as_bytes() == text && self.scheme_of(&host, None).is_some() {
+            // Without a port it is spelled alike under either scheme.
+            let of = host.contains(':').then_some(scheme);
+            self.0.usual_host.get_or_init(|| ((*host).into(), of));
         }
         Some(host)
     }

@@ -15,6 +15,7 @@ use crate::chance::Chance;
 use crate::clock::{Clock, Moment};
 use crate::error::Result;
 use crate::graph::MemoryGraph;
+use crate::model::authority::Scheme;
 use crate::model::policy::Query;
 use crate::store::{Heads, MemoryPages, PageStore, Scopes};
 
@@ -116,7 +117,7 @@ pub(crate) struct Inner {
     pub(crate) codings: coding::Codings,
     pub(crate) hosts: hosts::Hosts,
     /// See [`Isr::host`].
-    pub(crate) usual_host: OnceLock<Box<str>>,
+    pub(crate) usual_host: OnceLock<(Box<str>, Option<Scheme>)>,
     pub(crate) signer: Arc<cookie::Signer>,
     pub(crate) receipts: receipt::Receipts,
     pub(crate) store: Option<Arc<dyn PageStore>>,
