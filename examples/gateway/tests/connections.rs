@@ -14,10 +14,13 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 
 const CACHED: &str = "Cache-Control: max-age=60\r\n";
 
+const LARGE: usize = 3 << 20;
+
 async fn site() -> (Origin, Gate) {
     let origin = Origin::start(|request| match request.target() {
         "/slow" => Reply::Halves(Vec::new(), b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow".to_vec()),
         "/hang" => Reply::Hang(Vec::new()),
+        "/large" => Reply::ok(CACHED, vec![b'x'; LARGE]),
         target => Reply::ok(CACHED, target),
     })
     .await;
@@ -366,6 +369,18 @@ async fn who_says_nothing_more_gets_what_is_stored() {
         tokio::io::AsyncWriteExt::shutdown(&mut client.socket).await.unwrap();
         for _ in 0..requests {
             assert!(client.answer(false).await.is_hit());
+        }
+        assert!(client.is_ended().await);
+    }
+    // Also what is stored in parts, and more than goes out at once.
+    assert_eq!(gate.get("/large").await.body.len(), LARGE);
+    for requests in [1, 2] {
+        let mut client = gate.client().await;
+        client.send(request("/large").repeat(requests)).await;
+        tokio::io::AsyncWriteExt::shutdown(&mut client.socket).await.unwrap();
+        for _ in 0..requests {
+            let answer = client.answer(false).await;
+            assert!(answer.is_hit() && answer.body.len() == LARGE);
         }
         assert!(client.is_ended().await);
     }

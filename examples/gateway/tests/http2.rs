@@ -129,6 +129,21 @@ async fn who_asks_nothing_is_told_to_leave() {
     drop(client.rest().await);
 }
 
+/// The end of a request may come in a frame of its own, and later.
+#[tokio::test]
+async fn an_end_without_a_body_is_waited_for() {
+    let origin = Origin::start(|_| Reply::ok("", "page")).await;
+    let gate = Gate::before(origin.address).await;
+    let mut client = begin(&gate).await;
+    let get = head("GET");
+    client.send(frame(get.len(), HEADERS, END_HEADERS, 1, &get)).await;
+    client.send(frame(8, PING, 0, 0, b"anybody?")).await;
+    // The head has been heard.
+    assert_eq!(until(&mut client, PING).await, b"anybody?");
+    client.send(frame(0, DATA, END_STREAM, 1, b"")).await;
+    assert_eq!(until(&mut client, DATA).await, b"page");
+}
+
 /// Pings as long as the gateway listens.
 async fn ping(client: &mut Client) {
     let ping = frame(8, PING, 0, 0, b"anybody?");

@@ -79,6 +79,11 @@ async fn d23_a_body_without_a_length_is_no_part_of_get_and_head() {
     assert_eq!(ask(&gate, Request::post("http://site/"), &["query", " all"]).await, 200);
     assert_eq!(ask(&gate, Request::get("http://site/").header("content-length", "5"), &["query"]).await, 200);
     assert_eq!(ask(&gate, Request::get("http://site/"), &[]).await, 200);
+    // What comes with a frame of its own may be nothing but the end.
+    assert_eq!(ask(&gate, Request::get("http://site/open"), &[""]).await, 200);
+    assert_eq!(ask(&gate, Request::head("http://site/open"), &["", ""]).await, 200);
+    assert_eq!(ask(&gate, Request::get("http://site/open"), &["", "query"]).await, 400);
+    assert_eq!(origin.count("/open"), 1);
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ impl<A> Door<A> {
         if matches!(parts.method, Method::CONNECT | Method::TRACE) {
             return Err(Refusal::Method);
         }
-        form::settle(parts, !body.is_end_stream())?;
+        form::settle(parts)?;
         // Before a cache sees them, and so before others wait for the answer to this one.
         strip_named(&mut parts.headers);
         check_expectation(&mut parts.headers)?;
@@ -65,61 +65,87 @@ fn check_expectation(headers: &mut HeaderMap) -> Result<(), Refusal> {
 impl<A: Site> hyper::service::Service<Request<Incoming>> for Door<A> {
     type Response = Response<Served<A::Body>>;
     type Error = Infallible;
-    type Future = Serving<A::Answer>;
+    type Future = Serving<A>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
+        if form::is_open(&request) {
+            let door = Self::new(self.app.clone(), Arc::clone(&self.line), self.body_bytes);
+            return Serving { state: State::Open { asked: Some(Box::new((door, request))) } };
+        }
+        Serving { state: self.ask(request) }
+    }
+}
+
+impl<A: Site> Door<A> {
+    fn ask(&self, request: Request<Incoming>) -> State<A> {
         let version = request.version();
-        // hyper would send a body, which is an error there.
-        let has_body = version != Version::HTTP_2 || *request.method() != Method::HEAD;
         // No look at the fields where the wire has seen none that says so.
         let is_upgrade = self.line.is_held() && request.headers().contains_key(UPGRADE);
         let held = is_upgrade.then(|| Held::new(&self.line));
         let (mut parts, body) = request.into_parts();
         let request = match self.admit(&mut parts, body) {
             Ok(body) => Request::from_parts(parts, IsrRequestBody::from(body)),
-            Err(refusal) => {
-                self.app.refused(refusal.status(), Some(&parts));
-                let mut answer = refusal.answer(A::SAYS, version != Version::HTTP_2);
-                if !has_body {
-                    answer.body_mut().clear();
-                }
-                return Serving { state: State::Refused { answer: Some(answer) } };
-            }
+            Err(refusal) => return self.refuse(&parts, refusal),
         };
         let mut visitor = None;
         let future = self.app.answer(request, |extensions| {
             let who = visitor.insert(Visitor::new(&self.line, version == Version::HTTP_11));
             extensions.insert(who.clone());
         });
-        Serving { state: State::Asked { future, visitor, guard: None, held } }
+        State::Asked { future, visitor, guard: None, held }
+    }
+
+    fn refuse(&self, parts: &Parts, refusal: Refusal) -> State<A> {
+        self.app.refused(refusal.status(), Some(parts));
+        let is_http2 = parts.version == Version::HTTP_2;
+        let mut answer = refusal.answer(A::SAYS, !is_http2);
+        // hyper would send a body, which is an error there.
+        if is_http2 && parts.method == Method::HEAD {
+            answer.body_mut().clear();
+        }
+        State::Refused { answer: Some(answer) }
     }
 }
 
 pin_project! {
     /// The future of [`Door`].
-    pub(crate) struct Serving<F> {
+    pub(crate) struct Serving<A: Site> {
         #[pin]
-        state: State<F>,
+        state: State<A>,
     }
 }
 
 pin_project! {
     #[project = StateProj]
-    enum State<F> {
+    enum State<A: Site> {
+        // Whether it has a body is to be seen.
+        Open { asked: Option<Box<(Door<A>, Request<Incoming>)>> },
         Refused { answer: Option<Response<Bytes>> },
         // A visitor who waits is known.
-        Asked { #[pin] future: F, visitor: Option<Visitor>, guard: Option<InService>, held: Option<Held> },
+        Asked { #[pin] future: A::Answer, visitor: Option<Visitor>, guard: Option<InService>, held: Option<Held> },
     }
 }
 
-impl<F, B> Future for Serving<F>
-where
-    F: Future<Output = Result<Response<B>, Infallible>>,
-{
-    type Output = Result<Response<Served<B>>, Infallible>;
+impl<A: Site> Future for Serving<A> {
+    type Output = Result<Response<Served<A::Body>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
+        let mut state = self.project().state;
+        if let StateProj::Open { asked } = state.as_mut().project() {
+            let mut waiting = asked.take().expect("polled after it was asked");
+            let Poll::Ready(has_body) = form::poll_has_body(waiting.1.body_mut(), cx) else {
+                *asked = Some(waiting);
+                return Poll::Pending;
+            };
+            let (door, request) = *waiting;
+            state.set(if has_body {
+                door.refuse(&request.into_parts().0, Refusal::Body)
+            } else {
+                door.ask(request)
+            });
+        }
+        match state.project() {
+            StateProj::Open { .. } => Poll::Pending,
             StateProj::Refused { answer } => {
                 let answer = answer.take().expect("polled after it was ready");
                 Poll::Ready(Ok(answer.map(Served::made)))

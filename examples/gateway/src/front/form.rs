@@ -1,22 +1,48 @@
 //! The one form that requests have for everything behind the front, whatever form they came in.
 
 use std::borrow::Cow;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use edge_isr_core::model::authority::{Scheme, normalize};
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
-use http::{Method, Version};
+use http::{Method, Request, Version};
+use http_body::Body as _;
+use hyper::body::Incoming;
 
 use super::refusal::Refusal;
 
 /// The most fields of a head. Over HTTP/1 hyper counts them, with the same bound.
 const MOST_FIELDS: usize = 100;
 
-/// Checks a head, and gives it that form. `has_body`: whether something follows it.
-pub(super) fn settle(parts: &mut Parts, has_body: bool) -> Result<(), Refusal> {
+/// Whether the head leaves open if there is a body where none without a length may be, as with `Transfer-Encoding` over
+/// HTTP/1: what a body of these is for nobody knows. Over HTTP/2 a request may end with a frame after its head.
+#[inline]
+pub(super) fn is_open(request: &Request<Incoming>) -> bool {
+    request.version() == Version::HTTP_2
+        && matches!(*request.method(), Method::GET | Method::HEAD)
+        && !request.body().is_end_stream()
+        && !request.headers().contains_key(CONTENT_LENGTH)
+}
+
+/// Whether there is a body, once that is known.
+pub(super) fn poll_has_body(body: &mut Incoming, cx: &mut Context<'_>) -> Poll<bool> {
+    loop {
+        match ready!(Pin::new(&mut *body).poll_frame(cx)) {
+            // Trailers are left out.
+            Some(Ok(frame)) if frame.data_ref().is_none_or(Bytes::is_empty) => {}
+            frame => return Poll::Ready(frame.is_some()),
+        }
+    }
+}
+
+/// Checks a head, and gives it that form.
+pub(super) fn settle(parts: &mut Parts) -> Result<(), Refusal> {
     if parts.version == Version::HTTP_2 {
-        settle_http2(parts, has_body)?;
+        settle_http2(parts)?;
     }
     // What HTTP/2 always and a proxy's client may say: the host is named by the target (RFC 9112 §3.2.2).
     if parts.uri.authority().is_some() {
@@ -27,12 +53,7 @@ pub(super) fn settle(parts: &mut Parts, has_body: bool) -> Result<(), Refusal> {
 }
 
 /// What hyper, or the follower of bytes, has seen to in requests of HTTP/1.
-fn settle_http2(parts: &mut Parts, has_body: bool) -> Result<(), Refusal> {
-    // Without a length, as with `Transfer-Encoding` over HTTP/1: what a body of these is for nobody knows.
-    let is_read = matches!(parts.method, Method::GET | Method::HEAD);
-    if is_read && has_body && !parts.headers.contains_key(CONTENT_LENGTH) {
-        return Err(Refusal::Body);
-    }
+fn settle_http2(parts: &mut Parts) -> Result<(), Refusal> {
     let mut hosts = parts.headers.get_all(HOST).iter();
     if parts.uri.authority().is_none() && (hosts.next().is_none() || hosts.next().is_some()) {
         return Err(Refusal::Target);

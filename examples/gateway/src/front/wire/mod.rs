@@ -60,6 +60,8 @@ pub(crate) struct Wire<T> {
     is_awaited: bool,
     /// Whether the client says nothing more.
     has_left: bool,
+    /// Whether hyper hears of that next, unless something is written before.
+    is_leaving: bool,
     /// Nothing more is written.
     is_mute: bool,
     /// What may still be read, unlooked at, of a client that was refused.
@@ -81,6 +83,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             interim: Bytes::new(),
             is_awaited: false,
             has_left: false,
+            is_leaving: false,
             is_mute: false,
             linger_bytes: 0,
             is_lingering: false,
@@ -180,7 +183,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
             written @ Poll::Ready(_) => {
-                self.is_stuck = false;
+                (self.is_stuck, self.is_leaving) = (false, false);
                 written
             }
         }
@@ -235,6 +238,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Write for Wire<T> {
         let was_flushed = std::mem::replace(&mut this.is_flushed, true);
         if this.line.has_interim() || !this.interim.is_empty() {
             ready!(this.write_interim(cx, was_flushed))?;
+        }
+        if this.has_left && !was_flushed {
+            // hyper does not ask again by itself.
+            cx.waker().wake_by_ref();
         }
         Pin::new(&mut this.io).poll_flush(cx)
     }

@@ -74,9 +74,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     }
 
     /// The client says nothing more. hyper takes that for a client that left, and gives up at once what it asked last:
-    /// so it hears of it a moment later, when what is stored has been answered.
-    fn poll_left(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
-        if std::mem::replace(&mut self.has_left, true) {
+    /// so it hears of it a moment later, when what is stored has been answered and the client has taken it.
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.has_left = true;
+        if !self.is_flushed && !self.line.is_in_service() {
+            // Room to write wakes the connection's task, and what was flushed then.
+            return self.wait(cx);
+        }
+        if std::mem::replace(&mut self.is_leaving, true) {
             return Poll::Ready(Ok(()));
         }
         cx.waker().wake_by_ref();
