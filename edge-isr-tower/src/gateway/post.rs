@@ -19,7 +19,7 @@ use crate::context::IsrContext;
 use crate::facts::RouteFacts;
 use crate::inner::PageBody;
 use crate::reading::Reading;
-use crate::render::{Order, Rendered, collect_within};
+use crate::render::{Order, Rendered, collect};
 use crate::service::Shared;
 use crate::visitor::is_unlisted;
 
@@ -91,18 +91,12 @@ impl Posted {
         }
         let exchange = Exchange { headers, asked, at: isr.now(), confirmed: None };
         let answer = Response::from_parts(parts, body);
-        let (parts, body, exchange) = match collect_within(
-            AT_ONCE,
-            answer,
-            Some(exchange),
-            &order.route,
-            isr.limits().body_bytes,
-        )
-        .await
-        {
-            Rendered::Complete { parts, body, exchange, .. } => (parts, body, exchange),
-            Rendered::Vetoed { response, .. } => return Err(response),
-        };
+        let (parts, body, exchange) =
+            match collect(answer, Some(exchange), &order.route, isr.limits().body_bytes, Some(AT_ONCE)).await
+            {
+                Rendered::Complete { parts, body, exchange, .. } => (parts, body, exchange),
+                Rendered::Vetoed { response, .. } => return Err(response),
+            };
         let exchange = exchange.map(Box::new);
         let sealed = Sealed { exchange, ..context.seal() };
         match isr.admit(&permit, &order.route.rules, parts, body, &sealed, |page| context.sealed_as(page)) {

@@ -57,33 +57,21 @@ enum Gathered {
     Broken(BoxError),
 }
 
-/// Collects all of an answer, if it has come after so long; one that takes longer is the visitor's alone.
-pub(crate) async fn collect_within<B: PageBody>(
-    time: Duration,
+/// Collects all of an answer. One that has not come after this time, if there is one, is the visitor's alone.
+pub(crate) async fn collect<B: PageBody>(
     answer: Response<B>,
     exchange: Option<Exchange>,
     route: &Arc<Route>,
     cap: usize,
+    time: Option<Duration>,
 ) -> Rendered<B> {
     match Arriving::of(answer, exchange, route, cap) {
         Ok(mut arriving) => {
-            let gathered = tokio::time::timeout(time, arriving.gather(arriving.cap)).await;
-            arriving.rendered(gathered.unwrap_or(Gathered::More))
-        }
-        Err(vetoed) => *vetoed,
-    }
-}
-
-/// Collects all of an answer.
-async fn collect<B: PageBody>(
-    answer: Response<B>,
-    exchange: Option<Exchange>,
-    route: &Arc<Route>,
-    cap: usize,
-) -> Rendered<B> {
-    match Arriving::of(answer, exchange, route, cap) {
-        Ok(mut arriving) => {
-            let gathered = arriving.gather(arriving.cap).await;
+            let gathering = arriving.gather(arriving.cap);
+            let gathered = match time {
+                Some(time) => tokio::time::timeout(time, gathering).await.unwrap_or(Gathered::More),
+                None => gathering.await,
+            };
             arriving.rendered(gathered)
         }
         Err(vetoed) => *vetoed,
@@ -99,7 +87,7 @@ pub(super) async fn begin<B: PageBody>(
 ) -> Begun<B> {
     // A failure is shared as it is in the end.
     if exchange.is_none() || answer.status().is_server_error() {
-        return Begun::Rendered(Box::new(collect(answer, exchange, route, cap).await));
+        return Begun::Rendered(Box::new(collect(answer, exchange, route, cap, None).await));
     }
     let mut arriving = match Arriving::of(answer, exchange, route, cap) {
         Ok(arriving) => arriving,

@@ -30,7 +30,7 @@ mod order;
 mod stream;
 
 use self::collect::Begun;
-pub(crate) use collect::{Rendered, collect_within};
+pub(crate) use collect::{Rendered, collect};
 pub(crate) use order::Order;
 pub(crate) use stream::Along;
 
