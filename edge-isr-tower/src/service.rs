@@ -9,6 +9,7 @@ use edge_isr_core::isr::look_up::{Hit, LookUp};
 use edge_isr_core::model::cache_status::{CACHE_STATUS, CacheStatus, Forward};
 use edge_isr_core::model::coding::Accepts;
 use edge_isr_core::model::conditional::Selection;
+use edge_isr_core::model::page::Content;
 use edge_isr_core::{BoxError, Isr, Mode, Reason};
 use http::header::{HeaderMap, HeaderValue};
 use http::{Extensions, Method, Request, Response, StatusCode, Uri, request};
@@ -196,6 +197,13 @@ fn select(isr: &Isr, hit: &mut Hit, reading: &Reading<'_>, headers: &HeaderMap, 
     }
 }
 
+/// Whether a request on a gateway route wants more looked at than whether there is a fresh page.
+#[inline(always)]
+fn asks_more(route: &Route, reading: &Reading<'_>, headers: &HeaderMap) -> bool {
+    let asks = |obeys| reading.is_own() || gateway::has_wishes(obeys, headers);
+    route.rules.origin.as_ref().is_some_and(asks)
+}
+
 /// Whether a request is a worker's or part of a render of ours.
 fn is_special(extensions: &Extensions) -> bool {
     extensions.get::<Ticket>().is_some() || extensions.get::<IsrContext>().is_some_and(IsrContext::is_active)
@@ -248,26 +256,16 @@ impl<S, F> IsrService<S, F> {
         let key = reading.key();
         let found = shared.isr.look_up(&key, || shared.isr.owed(reading::receipt(&parts.headers)));
         if let Some(obeys) = &route.rules.origin
-            && (!matches!(found, LookUp::Fresh(_))
-                || reading.is_own()
-                || gateway::has_wishes(obeys, &parts.headers))
+            && (!matches!(found, LookUp::Fresh(_)) || asks_more(route, &reading, &parts.headers))
         {
             let route = Arc::clone(route);
             let next = gateway::next(&shared.isr, &route, obeys, &key, found, &parts);
             return self.at_the_gateway(told(parts, tell), body, &route, next);
         }
-        let select = |hit: &mut Hit| select(&shared.isr, hit, &reading, &parts.headers, is_head);
         match found {
-            LookUp::Fresh(mut hit) => {
-                let selection = select(&mut hit);
-                let answer = shared.isr.answer(&hit, &selection);
-                if shared.isr.is_due_ahead(&hit) {
-                    miss::refresh_ahead(shared, &key, route, &parts, hit.page());
-                }
-                ResponseFuture::ready(answer)
-            }
+            LookUp::Fresh(hit) => ResponseFuture::ready(self.answer_fresh(hit, &reading, route, &parts)),
             LookUp::Stale(mut hit) => {
-                let selection = select(&mut hit);
+                let selection = select(&shared.isr, &mut hit, &reading, &parts.headers, is_head);
                 let answer = shared.isr.answer(&hit, &selection);
                 miss::refresh(shared, &shared.isr.own_key(&key), route, &parts, None);
                 ResponseFuture::ready(answer)
@@ -284,6 +282,64 @@ impl<S, F> IsrService<S, F> {
                 ResponseFuture::boxed(miss::answer(Arc::clone(shared), asked))
             }
         }
+    }
+
+    /// Answers from a stored page, where that takes nothing but a look: it is fresh, and nothing in the request asks
+    /// for more. Any other request goes to [`call`](Service::call), which does all that there is to do.
+    ///
+    /// For servers that can do without a future and a body of their own for it.
+    #[must_use]
+    #[inline]
+    pub fn answer_at_once<ReqBody, ResBody>(&self, parts: &request::Parts) -> Option<Response<Content>>
+    where
+        S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Send + 'static,
+        F: RouteFacts,
+        ReqBody: Default + Send + 'static,
+        ResBody: Body<Data = Bytes> + Send + 'static,
+        ResBody::Error: Into<BoxError>,
+    {
+        let shared = &self.shared;
+        let must_strip = matches!(&*shared.plan, Plan::Around(table) if table.reads_heads());
+        if parts.method != Method::GET
+            || must_strip
+            || !parts.extensions.is_empty()
+            || shared.isr.is_disabled()
+        {
+            return None;
+        }
+        let uri = F::uri(parts);
+        let (pattern, route) = shared.route_at(parts, uri).ok()?;
+        let reading = Reading::of(&shared.isr, &route.rules, pattern, uri, parts).ok()?;
+        if asks_more(route, &reading, &parts.headers) {
+            return None;
+        }
+        let hit = shared.isr.known_hit(&reading.key())?;
+        Some(self.answer_fresh(hit, &reading, route, parts))
+    }
+
+    #[inline(always)]
+    fn answer_fresh<ReqBody, ResBody>(
+        &self,
+        mut hit: Hit,
+        reading: &Reading<'_>,
+        route: &Arc<Route>,
+        parts: &request::Parts,
+    ) -> Response<Content>
+    where
+        S: Inner<ReqBody, ResBody>,
+        F: RouteFacts,
+        ReqBody: RequestBody,
+        ResBody: PageBody,
+    {
+        let isr = &self.shared.isr;
+        let selection = select(isr, &mut hit, reading, &parts.headers, parts.method == Method::HEAD);
+        let answer = isr.answer(&hit, &selection);
+        if isr.is_due_ahead(&hit) {
+            miss::refresh_ahead(&self.shared, &reading.key(), route, parts, hit.page());
+        }
+        answer
     }
 
     #[cold]

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use edge_isr_core::model::page::Content;
 use edge_isr_tower::IsrRequestBody;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode, Uri};
@@ -60,8 +61,19 @@ impl<S: Site> Site for Logged<S> {
         request: Request<IsrRequestBody<Upload>>,
         tell: impl FnOnce(&mut Extensions),
     ) -> Self::Answer {
-        let asked = self.is_on.then(|| Box::new(Asked::of(&request)));
+        let asked =
+            self.is_on.then(|| Asked::of(request.method(), request.headers(), request.uri())).map(Box::new);
         Logging { answer: self.inner.answer(request, tell), asked }
+    }
+
+    #[inline]
+    fn answer_at_once(&self, asked: &Parts) -> Option<Response<Content>> {
+        let told = self.is_on.then(|| Asked::of(&asked.method, &asked.headers, &asked.uri));
+        let answer = self.inner.answer_at_once(asked);
+        if let (Some(told), Some(answer)) = (told, &answer) {
+            told.write(answer);
+        }
+        answer
     }
 
     fn refused(&self, status: StatusCode, asked: Option<&Parts>) {
@@ -87,10 +99,9 @@ struct Asked {
 }
 
 impl Asked {
-    fn of<B>(request: &Request<B>) -> Self {
-        let host = host(request.headers(), request.uri()).to_owned();
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        Self { method, host, path, since: Instant::now() }
+    fn of(method: &Method, headers: &HeaderMap, uri: &Uri) -> Self {
+        let (host, path) = (host(headers, uri).to_owned(), uri.path().to_owned());
+        Self { method: method.clone(), host, path, since: Instant::now() }
     }
 
     fn write<R>(&self, answer: &Response<R>) {

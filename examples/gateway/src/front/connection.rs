@@ -16,6 +16,7 @@ use super::Settings;
 use super::door::Door;
 use super::house::House;
 use super::line::Line;
+use super::shortcut::Shortcut;
 use super::site::Site;
 use super::tunnel;
 use super::wire::{Protocol, Wire};
@@ -68,14 +69,15 @@ where
     let door = Door::new(shared.app.clone(), Arc::clone(&line), shared.settings.body_bytes);
     match protocol {
         Protocol::Http1 => {
-            let mut connection = shared.http1.serve_connection(wire, door).with_upgrades();
+            let io = Shortcut::new(wire, shared.app.clone(), Arc::clone(&line));
+            let mut connection = shared.http1.serve_connection(io, door).with_upgrades();
             let ended =
                 hold(&shared.house, &line, Pin::new(&mut connection), |held| held.graceful_shutdown());
             tell_refused(&shared.app, &line, ended.await.as_ref());
             // After an error hyper leaves the rest to us.
             if let Some(parts) = connection.into_parts() {
-                let mut wire = parts.io;
-                let _ = poll_fn(|cx| Pin::new(&mut wire).poll_shutdown(cx)).await;
+                let mut io = parts.io;
+                let _ = poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx)).await;
             }
             if let Some(ends) = line.take_tunnel() {
                 tunnel::hold(ends, &shared.house, &line, shared.settings.tunnel_timeout).await;
@@ -115,6 +117,7 @@ where
         // Before the look, and each time: a waker wakes once.
         line.register(cx.waker());
         if (house.is_closing() || line.is_over()) && !std::mem::replace(&mut is_told, true) {
+            line.call_over();
             tell(connection.as_mut());
         }
         match connection.as_mut().poll(cx) {

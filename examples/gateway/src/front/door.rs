@@ -157,7 +157,10 @@ impl<A: Site> Future for Serving<A> {
                     }
                     return Poll::Pending;
                 };
-                let line = guard.take().map(InService::answered);
+                let line = match guard.take() {
+                    Some(guard) => Some(guard.answered()),
+                    None => visitor.as_ref().map(Visitor::line),
+                };
                 let answer = answer?;
                 if let Some(visitor) = visitor
                     && answer.status() == StatusCode::SWITCHING_PROTOCOLS
@@ -177,7 +180,7 @@ pin_project! {
     pub(crate) struct Served<B> {
         #[pin]
         kind: Kind<B>,
-        // `None` where all of it was there at once.
+        // `None` where all of it was there when it was asked for.
         line: Option<Arc<Line>>,
         guard: Option<InService>,
     }

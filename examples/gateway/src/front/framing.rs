@@ -85,6 +85,12 @@ impl Framing {
         self.is_upgrade
     }
 
+    /// Whether nothing of a request has come that has not come in full.
+    #[inline]
+    pub(crate) fn is_between(&self) -> bool {
+        self.part == Part::Start && self.line.is_empty()
+    }
+
     /// Whether a head has begun and not ended. Empty lines before one are no beginning.
     #[inline]
     pub(crate) fn is_in_head(&self) -> bool {

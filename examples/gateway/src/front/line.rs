@@ -209,6 +209,10 @@ impl Visitor {
         self.line.peer
     }
 
+    pub(super) fn line(&self) -> Arc<Line> {
+        Arc::clone(&self.line)
+    }
+
     /// Joins the two when the answer that says so is written.
     pub(crate) fn tunnel(&self, client: OnUpgrade, origin: OnUpgrade) {
         let mut tunnel = self.line.tunnel.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `connection`, `house` | one connection; all of them, and how they end |
 //! | `wire`, `framing`, `frames` | bytes below hyper: time-outs, interim answers, shapes of requests that smuggle |
+//! | `shortcut` | what is answered below hyper, since it takes nothing but a look into the cache |
 //! | `door`, `form`, `upload`, `refusal` | one request: checked, put into one form, bounded, answered |
 //! | `refused` | how many were refused |
 //! | `reworded` | refusals from below the door in a site's own words |
@@ -21,6 +22,7 @@ mod line;
 mod refusal;
 mod refused;
 mod reworded;
+mod shortcut;
 mod site;
 mod tunnel;
 mod upload;

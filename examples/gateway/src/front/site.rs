@@ -5,6 +5,7 @@ use std::future::Future;
 
 use bytes::Bytes;
 use edge_isr_core::BoxError;
+use edge_isr_core::model::page::Content;
 use edge_isr_tower::{IsrRequestBody, IsrService, NoFacts, ResponseFuture};
 use http::request::Parts;
 use http::{Extensions, Request, Response, StatusCode};
@@ -20,7 +21,7 @@ use crate::proxy::Proxy;
 pub(crate) type Asked = Request<IsrRequestBody<Upload>>;
 
 /// Answers the requests of all connections.
-pub trait Site: Clone + Send + Sync + 'static {
+pub trait Site: Clone + Send + Sync + Unpin + 'static {
     /// The body of an answer.
     type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
     /// An answer on its way.
@@ -36,6 +37,13 @@ pub trait Site: Clone + Send + Sync + 'static {
         tell: impl FnOnce(&mut Extensions),
     ) -> Self::Answer;
 
+    /// Answers a request of HTTP/1.1 without a body, if that takes nothing but a look into the cache; nobody else hears of
+    /// it then.
+    #[inline]
+    fn answer_at_once(&self, _asked: &Parts) -> Option<Response<Content>> {
+        None
+    }
+
     /// Is told of what the front refused in its place; without `asked` it was not even a request.
     fn refused(&self, _status: StatusCode, _asked: Option<&Parts>) {}
 }
@@ -47,6 +55,11 @@ impl Site for IsrService<Proxy<Upload>, NoFacts> {
     #[inline]
     fn answer(&self, request: Asked, tell: impl FnOnce(&mut Extensions)) -> Self::Answer {
         self.call_telling(request, tell)
+    }
+
+    #[inline]
+    fn answer_at_once(&self, asked: &Parts) -> Option<Response<Content>> {
+        self.answer_at_once::<IsrRequestBody<Upload>, _>(asked)
     }
 }
 

@@ -127,6 +127,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         matches!(self.speech, Speech::Broken)
     }
 
+    /// Whether what comes next begins a request of HTTP/1, and all before it have been answered.
+    #[inline]
+    pub(crate) fn is_between(&self) -> bool {
+        matches!(&self.speech, Speech::Http1(framing) if framing.is_between())
+            && self.is_free()
+            && self.interim.is_empty()
+            && !(self.line.has_interim() || self.line.is_held() || self.line.is_tunnel())
+    }
+
     /// Whether all that was asked has been answered.
     fn is_free(&self) -> bool {
         self.is_flushed && !self.line.is_in_service()

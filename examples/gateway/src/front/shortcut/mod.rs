@@ -1,0 +1,151 @@
+//! The short way: what a look into the cache answers is answered here, below hyper, which costs more than the look.
+//!
+//! Everything that is not plain goes on to hyper byte for byte, and so does everything while hyper has something to do:
+//! nothing is decided twice. What the client said has passed the [`Wire`] before, with its time-outs and refusals.
+
+mod plain;
+mod sending;
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use self::sending::Sending;
+use super::line::Line;
+use super::site::Site;
+use super::wire::Wire;
+
+/// The most bytes of a read: hyper has always room for as many, and heads are rarely longer.
+const LOOK_BYTES: usize = 4 << 10;
+
+/// A client's connection as hyper sees it, but for what is answered without hyper.
+#[derive(Debug)]
+pub(crate) struct Shortcut<T, A> {
+    wire: Wire<T>,
+    app: A,
+    line: Arc<Line>,
+    sending: Sending,
+    /// What has been read and waits for an answer of ours to be taken. A request begins with it.
+    kept: Bytes,
+    /// Whether hyper was given bytes since it had nothing left to write.
+    is_hyper_at_work: bool,
+    /// Whether hyper has not heard of a request that there was.
+    has_answered: bool,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Shortcut<T, A> {
+    pub(crate) fn new(wire: Wire<T>, app: A, line: Arc<Line>) -> Self {
+        Self {
+            wire,
+            app,
+            line,
+            sending: Sending::default(),
+            kept: Bytes::new(),
+            is_hyper_at_work: false,
+            has_answered: false,
+        }
+    }
+
+    /// Whether a request that comes now may be answered here.
+    #[inline]
+    fn is_free(&self) -> bool {
+        !self.is_hyper_at_work && self.wire.is_between()
+    }
+
+    /// Answers the plain requests that bytes begin with. How many bytes they took.
+    fn answer(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut at = 0;
+        // Who is to leave is told so with the next answer, by hyper.
+        while at < bytes.len() && !self.line.is_over() {
+            let Some((asked, taken)) = plain::read(&bytes[at..]) else { break };
+            let Some(answer) = self.app.answer_at_once(&asked) else { break };
+            at += taken;
+            self.has_answered = true;
+            self.sending.begin(answer);
+            if let Poll::Ready(sent) = self.sending.poll(&mut self.wire, cx) {
+                sent?;
+            } else {
+                self.kept = Bytes::copy_from_slice(&bytes[at..]);
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(Ok(at))
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Read for Shortcut<T, A> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.sending.poll(&mut this.wire, cx))?;
+        loop {
+            let mut space = [MaybeUninit::<u8>::uninit(); LOOK_BYTES];
+            let mut read = ReadBuf::uninit(&mut space);
+            let mut kept = std::mem::take(&mut this.kept);
+            if kept.is_empty() {
+                if !this.is_free() {
+                    this.is_hyper_at_work = true;
+                    return Pin::new(&mut this.wire).poll_read(cx, buf);
+                }
+                if this.has_answered && this.line.is_over() {
+                    // hyper would wait for its first request.
+                    return Poll::Ready(Ok(()));
+                }
+                ready!(Pin::new(&mut this.wire).poll_read(cx, read.unfilled()))?;
+                if read.filled().is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            let bytes = if kept.is_empty() { read.filled() } else { &kept };
+            let taken = ready!(this.answer(cx, bytes))?;
+            if taken < bytes.len() {
+                buf.put_slice(&bytes[taken..]);
+                this.is_hyper_at_work = true;
+                return Poll::Ready(Ok(()));
+            }
+            kept.clear();
+        }
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Write for Shortcut<T, A> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().wire).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().wire).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.wire.is_write_vectored()
+    }
+
+    /// hyper flushes when it has nothing left to write.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.sending.poll(&mut this.wire, cx))?;
+        this.is_hyper_at_work = false;
+        Pin::new(&mut this.wire).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        // Who does not take it is not waited for any longer.
+        let _ = ready!(this.sending.poll(&mut this.wire, cx));
+        Pin::new(&mut this.wire).poll_shutdown(cx)
+    }
+}

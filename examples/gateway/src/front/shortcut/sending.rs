@@ -1,0 +1,94 @@
+//! An answer on its way to the client.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use edge_isr_core::model::page::Content;
+use http::header::CONTENT_LENGTH;
+use http::{Response, StatusCode};
+use hyper::rt::Write;
+
+/// An answer, as much of it as has not been written.
+#[derive(Debug)]
+pub(super) struct Sending {
+    /// The head. Its room is used again.
+    head: Vec<u8>,
+    /// How much of it has been written.
+    at: usize,
+    piece: Bytes,
+    content: Content,
+}
+
+impl Default for Sending {
+    fn default() -> Self {
+        Self { head: Vec::new(), at: 0, piece: Bytes::new(), content: Content::empty() }
+    }
+}
+
+impl Sending {
+    /// Begins with an answer to a `GET`. The last one has been written.
+    pub(super) fn begin(&mut self, answer: Response<Content>) {
+        let (parts, mut content) = answer.into_parts();
+        debug_assert!(self.head.is_empty(), "one after the other");
+        let out = &mut self.head;
+        put_status(out, parts.status);
+        for (name, value) in &parts.headers {
+            put_field(out, name.as_str().as_bytes(), value.as_bytes());
+        }
+        // Where there can be none (RFC 9110 §8.6), the page has none.
+        let has_length = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+            || parts.headers.contains_key(CONTENT_LENGTH);
+        if !has_length {
+            put_field(out, CONTENT_LENGTH.as_str().as_bytes(), content.len().to_string().as_bytes());
+        }
+        out.extend_from_slice(b"\r\n");
+        self.piece = content.take().unwrap_or_default();
+        self.content = content;
+    }
+
+    /// Writes what is left of it, if there is one.
+    #[inline]
+    pub(super) fn poll<W: Write + Unpin>(&mut self, to: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.head.is_empty() { Poll::Ready(Ok(())) } else { self.write(to, cx) }
+    }
+
+    fn write<W: Write + Unpin>(&mut self, to: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.at < self.head.len() || !self.piece.is_empty() {
+            let parts = [IoSlice::new(&self.head[self.at..]), IoSlice::new(&self.piece)];
+            let written = ready!(Pin::new(&mut *to).poll_write_vectored(cx, &parts))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            let of_head = written.min(self.head.len() - self.at);
+            self.at += of_head;
+            self.piece.advance(written - of_head);
+            if self.piece.is_empty() {
+                self.piece = self.content.take().unwrap_or_default();
+            }
+        }
+        // A large head's room is not kept for the time between two requests.
+        self.head.clear();
+        self.at = 0;
+        Pin::new(to).poll_flush(cx)
+    }
+}
+
+fn put_status(out: &mut Vec<u8>, status: StatusCode) {
+    if status == StatusCode::OK {
+        return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    }
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(status.canonical_reason().unwrap_or("<none>").as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+fn put_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
