@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use edge_isr_core::isr::lines::Lines;
 use edge_isr_core::isr::look_up::{Hit, LookUp};
 use edge_isr_core::model::cache_status::{CACHE_STATUS, CacheStatus, Forward};
 use edge_isr_core::model::coding::Accepts;
 use edge_isr_core::model::conditional::Selection;
-use edge_isr_core::model::page::Content;
 use edge_isr_core::{BoxError, Isr, Mode, Reason};
 use http::header::{HeaderMap, HeaderValue};
 use http::{Extensions, Method, Request, Response, StatusCode, Uri, request};
@@ -263,7 +263,12 @@ impl<S, F> IsrService<S, F> {
             return self.at_the_gateway(told(parts, tell), body, &route, next);
         }
         match found {
-            LookUp::Fresh(hit) => ResponseFuture::ready(self.answer_fresh(hit, &reading, route, &parts)),
+            LookUp::Fresh(mut hit) => {
+                let selection = select(&shared.isr, &mut hit, &reading, &parts.headers, is_head);
+                let answer = shared.isr.answer(&hit, &selection);
+                self.after_hit(&hit, &reading, route, &parts);
+                ResponseFuture::ready(answer)
+            }
             LookUp::Stale(mut hit) => {
                 let selection = select(&shared.isr, &mut hit, &reading, &parts.headers, is_head);
                 let answer = shared.isr.answer(&hit, &selection);
@@ -287,10 +292,14 @@ impl<S, F> IsrService<S, F> {
     /// Answers from a stored page, where that takes nothing but a look: it is fresh, and nothing in the request asks
     /// for more. Any other request goes to [`call`](Service::call), which does all that there is to do.
     ///
-    /// For servers that can do without a future and a body of their own for it.
+    /// `write` gets the answer's lines, for servers that can do without a future and a response for that.
     #[must_use]
     #[inline]
-    pub fn answer_at_once<ReqBody, ResBody>(&self, parts: &request::Parts) -> Option<Response<Content>>
+    pub fn answer_at_once<ReqBody, ResBody, T>(
+        &self,
+        parts: &request::Parts,
+        write: impl FnOnce(&Lines<'_>) -> T,
+    ) -> Option<T>
     where
         S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
         S::Future: Send + 'static,
@@ -315,31 +324,30 @@ impl<S, F> IsrService<S, F> {
         if asks_more(route, &reading, &parts.headers) {
             return None;
         }
-        let hit = shared.isr.known_hit(&reading.key())?;
-        Some(self.answer_fresh(hit, &reading, route, parts))
+        let mut hit = shared.isr.known_hit(&reading.key())?;
+        let selection = select(&shared.isr, &mut hit, &reading, &parts.headers, false);
+        let written = write(&shared.isr.lines(&hit, &selection)?);
+        self.after_hit(&hit, &reading, route, parts);
+        Some(written)
     }
 
+    /// Renders a page ahead of its end, if this hit was drawn for that.
     #[inline(always)]
-    fn answer_fresh<ReqBody, ResBody>(
+    fn after_hit<ReqBody, ResBody>(
         &self,
-        mut hit: Hit,
+        hit: &Hit,
         reading: &Reading<'_>,
         route: &Arc<Route>,
         parts: &request::Parts,
-    ) -> Response<Content>
-    where
+    ) where
         S: Inner<ReqBody, ResBody>,
         F: RouteFacts,
         ReqBody: RequestBody,
         ResBody: PageBody,
     {
-        let isr = &self.shared.isr;
-        let selection = select(isr, &mut hit, reading, &parts.headers, parts.method == Method::HEAD);
-        let answer = isr.answer(&hit, &selection);
-        if isr.is_due_ahead(&hit) {
+        if self.shared.isr.is_due_ahead(hit) {
             miss::refresh_ahead(&self.shared, &reading.key(), route, parts, hit.page());
         }
-        answer
     }
 
     #[cold]

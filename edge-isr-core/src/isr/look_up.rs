@@ -91,6 +91,13 @@ impl Hit {
         self.page.is_verified(self.applied) && self.page.lifetime().is_fresh(self.page.age(self.now))
     }
 
+    /// Notes that the page is of use, and its host.
+    #[inline(always)]
+    fn visit(&self) {
+        self.page.scope().touch(self.now);
+        self.page.visit();
+    }
+
     /// How old the page is.
     #[must_use]
     pub fn age(&self) -> Duration {
@@ -222,16 +229,29 @@ impl Isr {
     #[must_use]
     #[inline]
     pub fn answer(&self, hit: &Hit, selection: &Selection) -> Response<Content> {
-        hit.page.scope().touch(hit.now);
-        let is_plain = hit.staleness.is_none() && !self.0.debug;
-        if !is_plain || self.applied() != hit.applied && !self.is_still_fresh(hit) {
+        if !self.is_plain(hit) {
             return self.answer_with_care(hit, selection);
         }
+        let (age, status) = self.count_hit(hit);
+        hit.shown().answer(selection, age, status)
+    }
+
+    /// Whether the page is fresh, and was not invalidated since it was looked up.
+    #[inline(always)]
+    pub(super) fn is_plain(&self, hit: &Hit) -> bool {
+        hit.staleness.is_none()
+            && !self.0.debug
+            && (self.applied() == hit.applied || self.is_still_fresh(hit))
+    }
+
+    /// Counts a plain hit. Its `Age` and `Cache-Status`.
+    #[inline(always)]
+    pub(super) fn count_hit(&self, hit: &Hit) -> (HeaderValue, HeaderValue) {
         self.0.counters.count(Reason::Hit);
-        hit.page.visit();
+        hit.visit();
         let age = hit.age();
         let status = self.0.hits.value(hit.page.lifetime().ttl(age));
-        hit.shown().answer(selection, ladder::age(age.as_secs()), status)
+        (ladder::age(age.as_secs()), status)
     }
 
     /// Whether to render a fresh page ahead of its end: drawn for each hit near it, if the policy asks for that.
@@ -260,7 +280,7 @@ impl Isr {
             Verdict::Stale(Staleness::Invalidated) | Verdict::Dead => (Reason::Invalidated, true),
         };
         self.0.counters.count(reason);
-        hit.page.visit();
+        hit.visit();
         let status =
             CacheStatus { detail: (reason != Reason::Hit).then_some(reason), ..CacheStatus::default() };
         self.answer_as(hit.shown(), selection, hit.now, status, overtaken)

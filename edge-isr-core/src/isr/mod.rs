@@ -45,6 +45,7 @@ mod invalidate;
 mod jobs;
 mod killed;
 mod limits;
+pub mod lines;
 pub mod look_up;
 mod open;
 mod plan;

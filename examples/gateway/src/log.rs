@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use edge_isr_core::model::page::Content;
+use edge_isr_core::isr::lines::Lines;
 use edge_isr_tower::IsrRequestBody;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode, Uri};
@@ -67,13 +67,14 @@ impl<S: Site> Site for Logged<S> {
     }
 
     #[inline]
-    fn answer_at_once(&self, asked: &Parts) -> Option<Response<Content>> {
+    fn answer_at_once<R>(&self, asked: &Parts, write: impl FnOnce(&Lines<'_>) -> R) -> Option<R> {
         let told = self.is_on.then(|| Asked::of(&asked.method, &asked.headers, &asked.uri));
-        let answer = self.inner.answer_at_once(asked);
-        if let (Some(told), Some(answer)) = (told, &answer) {
-            told.write(answer);
-        }
-        answer
+        self.inner.answer_at_once(asked, |lines| {
+            if let Some(told) = told {
+                told.write(lines.status(), lines.cache_status().to_str().unwrap_or_default());
+            }
+            write(lines)
+        })
     }
 
     fn refused(&self, status: StatusCode, asked: Option<&Parts>) {
@@ -104,9 +105,9 @@ impl Asked {
         Self { method: method.clone(), host, path, since: Instant::now() }
     }
 
-    fn write<R>(&self, answer: &Response<R>) {
+    fn write(&self, status: StatusCode, cache: &str) {
         let micros = u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX);
-        line(&self.method, &self.host, &self.path, answer.status(), said(answer.headers()), micros);
+        line(&self.method, &self.host, &self.path, status, cache, micros);
     }
 }
 
@@ -149,7 +150,7 @@ where
         let this = self.project();
         let answer = ready!(this.answer.poll(cx));
         if let (Some(asked), Ok(answer)) = (this.asked, &answer) {
-            asked.write(answer);
+            asked.write(answer.status(), said(answer.headers()));
         }
         Poll::Ready(answer)
     }

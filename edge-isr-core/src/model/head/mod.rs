@@ -112,8 +112,24 @@ impl Head {
         response
     }
 
+    /// The fields of an answer, in order, without putting it together: those of [`full`](Self::full), or of
+    /// [`not_modified`](Self::not_modified). The two values come first.
+    #[inline]
+    pub(crate) fn fields<'a>(
+        &'a self,
+        values: [&'a HeaderValue; 2],
+        own: &'a [HeaderValue],
+        is_304: bool,
+    ) -> impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)> {
+        let template = if is_304 { &self.not_modified } else { &self.full };
+        let own = own.iter().zip(&self.in_304).filter(move |(_, in_304)| !is_304 || **in_304);
+        let mut values = values.into_iter().chain(own.map(|(value, _)| value));
+        template.headers().iter().map(move |(name, common)| (name, values.next().unwrap_or(common)))
+    }
+
+    /// The `Cache-Status` of an answer: this cache's member, after those of caches nearer to the origin.
     #[inline(always)]
-    fn after_prior(&self, status: HeaderValue) -> HeaderValue {
+    pub(crate) fn after_prior(&self, status: HeaderValue) -> HeaderValue {
         match &self.prior {
             None => status,
             Some(prior) => joined(prior, status),

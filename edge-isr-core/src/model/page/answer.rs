@@ -99,8 +99,27 @@ impl<'a> Shown<'a> {
         }
     }
 
+    /// The fields of an answer with all of it, or with word that it is unchanged, as [`answer`](Self::answer) has them.
     #[inline]
-    fn content(self) -> Content {
+    pub(crate) fn fields<'v>(
+        self,
+        values: [&'v HeaderValue; 2],
+        is_304: bool,
+    ) -> impl Iterator<Item = (&'v HeaderName, &'v HeaderValue)>
+    where
+        'a: 'v,
+    {
+        self.head.fields(values, self.own, is_304)
+    }
+
+    /// The `Cache-Status` of an answer.
+    #[inline]
+    pub(crate) fn after_prior(self, status: HeaderValue) -> HeaderValue {
+        self.head.after_prior(status)
+    }
+
+    #[inline]
+    pub(crate) fn content(self) -> Content {
         self.form.map_or_else(|| self.page.content(), Form::content)
     }
 

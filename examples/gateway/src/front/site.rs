@@ -5,7 +5,7 @@ use std::future::Future;
 
 use bytes::Bytes;
 use edge_isr_core::BoxError;
-use edge_isr_core::model::page::Content;
+use edge_isr_core::isr::lines::Lines;
 use edge_isr_tower::{IsrRequestBody, IsrService, NoFacts, ResponseFuture};
 use http::request::Parts;
 use http::{Extensions, Request, Response, StatusCode};
@@ -38,9 +38,9 @@ pub trait Site: Clone + Send + Sync + Unpin + 'static {
     ) -> Self::Answer;
 
     /// Answers a request of HTTP/1.1 without a body, if that takes nothing but a look into the cache; nobody else hears of
-    /// it then.
+    /// it then. What `write` makes of it.
     #[inline]
-    fn answer_at_once(&self, _asked: &Parts) -> Option<Response<Content>> {
+    fn answer_at_once<R>(&self, _asked: &Parts, _write: impl FnOnce(&Lines<'_>) -> R) -> Option<R> {
         None
     }
 
@@ -58,8 +58,8 @@ impl Site for IsrService<Proxy<Upload>, NoFacts> {
     }
 
     #[inline]
-    fn answer_at_once(&self, asked: &Parts) -> Option<Response<Content>> {
-        self.answer_at_once::<IsrRequestBody<Upload>, _>(asked)
+    fn answer_at_once<R>(&self, asked: &Parts, write: impl FnOnce(&Lines<'_>) -> R) -> Option<R> {
+        self.answer_at_once::<IsrRequestBody<Upload>, _, R>(asked, write)
     }
 }
 

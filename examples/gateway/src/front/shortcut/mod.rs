@@ -16,6 +16,7 @@ use bytes::Bytes;
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use self::plain::Plain;
 use self::sending::Sending;
 use super::line::Line;
 use super::site::Site;
@@ -30,6 +31,7 @@ pub(crate) struct Shortcut<T, A> {
     wire: Wire<T>,
     app: A,
     line: Arc<Line>,
+    plain: Plain,
     sending: Sending,
     /// What has been read and waits for an answer of ours to be taken. A request begins with it.
     kept: Bytes,
@@ -45,6 +47,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Shortcut<T, A> {
             wire,
             app,
             line,
+            plain: Plain::default(),
             sending: Sending::default(),
             kept: Bytes::new(),
             is_hyper_at_work: false,
@@ -63,11 +66,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Shortcut<T, A> {
         let mut at = 0;
         // Who is to leave is told so with the next answer, by hyper.
         while at < bytes.len() && !self.line.is_over() {
-            let Some((asked, taken)) = plain::read(&bytes[at..]) else { break };
-            let Some(answer) = self.app.answer_at_once(&asked) else { break };
+            let Some((asked, taken)) = self.plain.read(&bytes[at..]) else { break };
+            let begun = self.app.answer_at_once(asked, |answer| self.sending.begin(answer));
+            self.plain.clear();
+            if begun.is_none() {
+                break;
+            }
             at += taken;
             self.has_answered = true;
-            self.sending.begin(answer);
             if let Poll::Ready(sent) = self.sending.poll(&mut self.wire, cx) {
                 sent?;
             } else {

@@ -5,9 +5,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
+use edge_isr_core::isr::lines::Lines;
 use edge_isr_core::model::page::Content;
 use http::header::CONTENT_LENGTH;
-use http::{Response, StatusCode};
+use http::StatusCode;
 use hyper::rt::Write;
 
 /// An answer, as much of it as has not been written.
@@ -29,17 +30,16 @@ impl Default for Sending {
 
 impl Sending {
     /// Begins with an answer to a `GET`. The last one has been written.
-    pub(super) fn begin(&mut self, answer: Response<Content>) {
-        let (parts, mut content) = answer.into_parts();
+    pub(super) fn begin(&mut self, answer: &Lines<'_>) {
         debug_assert!(self.head.is_empty(), "one after the other");
-        let out = &mut self.head;
-        put_status(out, parts.status);
-        for (name, value) in &parts.headers {
+        let (out, status, mut content) = (&mut self.head, answer.status(), answer.content());
+        put_status(out, status);
+        // None is where there can be none (RFC 9110 §8.6).
+        let mut has_length = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        for (name, value) in answer.fields() {
+            has_length |= name == CONTENT_LENGTH;
             put_field(out, name.as_str().as_bytes(), value.as_bytes());
         }
-        // Where there can be none (RFC 9110 §8.6), the page has none.
-        let has_length = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
-            || parts.headers.contains_key(CONTENT_LENGTH);
         if !has_length {
             put_field(out, CONTENT_LENGTH.as_str().as_bytes(), content.len().to_string().as_bytes());
         }
