@@ -69,7 +69,7 @@ where
     let door = Door::new(shared.app.clone(), Arc::clone(&line), shared.settings.body_bytes);
     match protocol {
         Protocol::Http1 => {
-            let io = Shortcut::new(wire, shared.app.clone(), Arc::clone(&line));
+            let io = Shortcut::new(wire, Arc::clone(&shared));
             let mut connection = shared.http1.serve_connection(io, door).with_upgrades();
             let ended =
                 hold(&shared.house, &line, Pin::new(&mut connection), |held| held.graceful_shutdown());
@@ -117,7 +117,6 @@ where
         // Before the look, and each time: a waker wakes once.
         line.register(cx.waker());
         if (house.is_closing() || line.is_over()) && !std::mem::replace(&mut is_told, true) {
-            line.call_over();
             tell(connection.as_mut());
         }
         match connection.as_mut().poll(cx) {

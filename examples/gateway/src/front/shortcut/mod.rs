@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::plain::Plain;
 use self::sending::Sending;
-use super::line::Line;
+use super::connection::Shared;
 use super::site::Site;
 use super::wire::Wire;
 
@@ -29,24 +29,22 @@ const LOOK_BYTES: usize = 4 << 10;
 #[derive(Debug)]
 pub(crate) struct Shortcut<T, A> {
     wire: Wire<T>,
-    app: A,
-    line: Arc<Line>,
+    shared: Arc<Shared<A>>,
     plain: Plain,
     sending: Sending,
-    /// What has been read and waits for an answer of ours to be taken. A request begins with it.
+    /// What has been read and waits until the client has taken an answer of ours. It begins with a request.
     kept: Bytes,
-    /// Whether hyper was given bytes since it had nothing left to write.
+    /// Whether hyper was given bytes and has not flushed since, as it does when it has nothing left to write.
     is_hyper_at_work: bool,
-    /// Whether hyper has not heard of a request that there was.
+    /// Whether there was a request of which hyper has not heard.
     has_answered: bool,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Shortcut<T, A> {
-    pub(crate) fn new(wire: Wire<T>, app: A, line: Arc<Line>) -> Self {
+    pub(crate) fn new(wire: Wire<T>, shared: Arc<Shared<A>>) -> Self {
         Self {
             wire,
-            app,
-            line,
+            shared,
             plain: Plain::default(),
             sending: Sending::default(),
             kept: Bytes::new(),
@@ -61,20 +59,26 @@ impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Shortcut<T, A> {
         !self.is_hyper_at_work && self.wire.is_between()
     }
 
+    /// Writes what is left of an answer of ours.
+    #[inline]
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.sending.is_over() { Poll::Ready(Ok(())) } else { self.sending.poll(&mut self.wire, cx) }
+    }
+
     /// Answers the plain requests that bytes begin with. How many bytes they took.
     fn answer(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut at = 0;
-        // Who is to leave is told so with the next answer, by hyper.
-        while at < bytes.len() && !self.line.is_over() {
+        // Who is to leave is told so with an answer, by hyper.
+        while at < bytes.len() && !self.shared.house.is_closing() {
             let Some((asked, taken)) = self.plain.read(&bytes[at..]) else { break };
-            let begun = self.app.answer_at_once(asked, |answer| self.sending.begin(answer));
+            let begun = self.shared.app.answer_at_once(asked, |answer| self.sending.begin(answer));
             self.plain.clear();
             if begun.is_none() {
                 break;
             }
             at += taken;
             self.has_answered = true;
-            if let Poll::Ready(sent) = self.sending.poll(&mut self.wire, cx) {
+            if let Poll::Ready(sent) = self.poll_sent(cx) {
                 sent?;
             } else {
                 self.kept = Bytes::copy_from_slice(&bytes[at..]);
@@ -92,7 +96,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Read for Shortcut<T, A> {
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(this.sending.poll(&mut this.wire, cx))?;
+        ready!(this.poll_sent(cx))?;
         loop {
             let mut space = [MaybeUninit::<u8>::uninit(); LOOK_BYTES];
             let mut read = ReadBuf::uninit(&mut space);
@@ -102,8 +106,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Read for Shortcut<T, A> {
                     this.is_hyper_at_work = true;
                     return Pin::new(&mut this.wire).poll_read(cx, buf);
                 }
-                if this.has_answered && this.line.is_over() {
-                    // hyper would wait for its first request.
+                if this.has_answered && this.shared.house.is_closing() {
+                    // hyper would wait for the first request that it hears of.
                     return Poll::Ready(Ok(()));
                 }
                 ready!(Pin::new(&mut this.wire).poll_read(cx, read.unfilled()))?;
@@ -125,7 +129,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Read for Shortcut<T, A> {
 
 impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Write for Shortcut<T, A> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().wire).poll_write(cx, bytes)
+        let this = self.get_mut();
+        ready!(this.poll_sent(cx))?;
+        Pin::new(&mut this.wire).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -133,25 +139,26 @@ impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Write for Shortcut<T, A> {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().wire).poll_write_vectored(cx, parts)
+        let this = self.get_mut();
+        ready!(this.poll_sent(cx))?;
+        Pin::new(&mut this.wire).poll_write_vectored(cx, parts)
     }
 
     fn is_write_vectored(&self) -> bool {
         self.wire.is_write_vectored()
     }
 
-    /// hyper flushes when it has nothing left to write.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(this.sending.poll(&mut this.wire, cx))?;
+        ready!(this.poll_sent(cx))?;
         this.is_hyper_at_work = false;
         Pin::new(&mut this.wire).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        // Who does not take it is not waited for any longer.
-        let _ = ready!(this.sending.poll(&mut this.wire, cx));
+        // An error ends it as well.
+        let _ = ready!(this.poll_sent(cx));
         Pin::new(&mut this.wire).poll_shutdown(cx)
     }
 }

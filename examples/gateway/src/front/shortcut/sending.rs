@@ -7,9 +7,12 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use edge_isr_core::isr::lines::Lines;
 use edge_isr_core::model::page::Content;
-use http::header::CONTENT_LENGTH;
 use http::StatusCode;
+use http::header::CONTENT_LENGTH;
 use hyper::rt::Write;
+
+/// The most room that a connection keeps for its next head.
+const KEPT_BYTES: usize = 1 << 10;
 
 /// An answer, as much of it as has not been written.
 #[derive(Debug)]
@@ -48,10 +51,24 @@ impl Sending {
         self.content = content;
     }
 
-    /// Writes what is left of it, if there is one.
+    /// Whether nothing is left of it.
     #[inline]
-    pub(super) fn poll<W: Write + Unpin>(&mut self, to: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.head.is_empty() { Poll::Ready(Ok(())) } else { self.write(to, cx) }
+    pub(super) const fn is_over(&self) -> bool {
+        self.head.is_empty()
+    }
+
+    /// Writes what is left of it. After an error that is nothing.
+    pub(super) fn poll<W: Write + Unpin>(
+        &mut self,
+        to: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let written = ready!(self.write(to, cx));
+        (self.at, self.piece, self.content) = (0, Bytes::new(), Content::empty());
+        self.head.clear();
+        self.head.shrink_to(KEPT_BYTES);
+        written?;
+        Pin::new(to).poll_flush(cx)
     }
 
     fn write<W: Write + Unpin>(&mut self, to: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -68,10 +85,7 @@ impl Sending {
                 self.piece = self.content.take().unwrap_or_default();
             }
         }
-        // A large head's room is not kept for the time between two requests.
-        self.head.clear();
-        self.at = 0;
-        Pin::new(to).poll_flush(cx)
+        Poll::Ready(Ok(()))
     }
 }
 
