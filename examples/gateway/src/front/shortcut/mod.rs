@@ -5,6 +5,8 @@
 
 mod plain;
 mod sending;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::mem::MaybeUninit;

@@ -37,13 +37,15 @@ impl Sending {
         debug_assert!(self.head.is_empty(), "one after the other");
         let (out, status, mut content) = (&mut self.head, answer.status(), answer.content());
         put_status(out, status);
-        // None is where there can be none (RFC 9110 §8.6).
-        let mut has_length = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        // A 304 may say the length that a 200 would have, and clients have waited for it (RFC 9110 §8.6).
+        let has_body = !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let mut says_length = !has_body;
         for (name, value) in answer.fields() {
-            has_length |= name == CONTENT_LENGTH;
-            put_field(out, name.as_str().as_bytes(), value.as_bytes());
+            if name != CONTENT_LENGTH || !std::mem::replace(&mut says_length, true) {
+                put_field(out, name.as_str().as_bytes(), value.as_bytes());
+            }
         }
-        if !has_length {
+        if !says_length {
             put_field(out, CONTENT_LENGTH.as_str().as_bytes(), content.len().to_string().as_bytes());
         }
         out.extend_from_slice(b"\r\n");
