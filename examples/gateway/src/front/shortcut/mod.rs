@@ -11,7 +11,6 @@ mod tests;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -20,7 +19,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::plain::Plain;
 use self::sending::Sending;
-use super::connection::Shared;
 use super::site::Site;
 use super::wire::Wire;
 
@@ -31,27 +29,24 @@ const LOOK_BYTES: usize = 4 << 10;
 #[derive(Debug)]
 pub(crate) struct Shortcut<T, A> {
     wire: Wire<T>,
-    shared: Arc<Shared<A>>,
+    app: A,
     plain: Plain,
     sending: Sending,
     /// What has been read and waits until the client has taken an answer of ours. It begins with a request.
     kept: Bytes,
     /// Whether hyper was given bytes and has not flushed since, as it does when it has nothing left to write.
     is_hyper_at_work: bool,
-    /// Whether there was a request of which hyper has not heard.
-    has_answered: bool,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Shortcut<T, A> {
-    pub(crate) fn new(wire: Wire<T>, shared: Arc<Shared<A>>) -> Self {
+    pub(crate) fn new(wire: Wire<T>, app: A) -> Self {
         Self {
             wire,
-            shared,
+            app,
             plain: Plain::default(),
             sending: Sending::default(),
             kept: Bytes::new(),
             is_hyper_at_work: false,
-            has_answered: false,
         }
     }
 
@@ -70,16 +65,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Shortcut<T, A> {
     /// Answers the plain requests that bytes begin with. How many bytes they took.
     fn answer(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut at = 0;
-        // Who is to leave is told so with an answer, by hyper.
-        while at < bytes.len() && !self.shared.house.is_closing() {
+        while at < bytes.len() {
             let Some((asked, taken)) = self.plain.read(&bytes[at..]) else { break };
-            let begun = self.shared.app.answer_at_once(asked, |answer| self.sending.begin(answer));
+            let begun = self.app.answer_at_once(asked, |answer| self.sending.begin(answer));
             self.plain.clear();
             if begun.is_none() {
                 break;
             }
             at += taken;
-            self.has_answered = true;
             if let Poll::Ready(sent) = self.poll_sent(cx) {
                 sent?;
             } else {
@@ -107,10 +100,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Read for Shortcut<T, A> {
                 if !this.is_free() {
                     this.is_hyper_at_work = true;
                     return Pin::new(&mut this.wire).poll_read(cx, buf);
-                }
-                if this.has_answered && this.shared.house.is_closing() {
-                    // hyper would wait for the first request that it hears of.
-                    return Poll::Ready(Ok(()));
                 }
                 ready!(Pin::new(&mut this.wire).poll_read(cx, read.unfilled()))?;
                 if read.filled().is_empty() {

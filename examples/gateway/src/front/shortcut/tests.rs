@@ -1,11 +1,12 @@
 use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use edge_isr_core::Isr;
 use edge_isr_core::isr::lines::Lines;
 use edge_isr_tower::{IsrBody, IsrRequestBody, IsrService, NoFacts, ResponseFuture};
+use futures_util::future::BoxFuture;
 use http::request::Parts;
 use http::{Extensions, Request, Response};
 use http_body_util::Full;
@@ -18,6 +19,7 @@ use tower_layer::Layer as _;
 
 use super::*;
 use crate::config::Config;
+use crate::front::connection::Shared;
 use crate::front::framing::{Fault, Framing};
 use crate::front::{Settings, Upload, connection};
 
@@ -33,7 +35,7 @@ struct Origin;
 impl tower_service::Service<Request<IsrRequestBody<Upload>>> for Origin {
     type Response = Response<Full<Bytes>>;
     type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -50,7 +52,14 @@ impl tower_service::Service<Request<IsrRequestBody<Upload>>> for Origin {
         };
         let how = if path == "/private" { "no-store" } else { "max-age=3600" };
         let answer = Response::builder().status(status).header("cache-control", how).header("etag", "\"a\"");
-        ready(Ok(answer.body(Full::from(vec![b'x'; len])).unwrap()))
+        let answer = answer.body(Full::from(vec![b'x'; len])).unwrap();
+        Box::pin(async move {
+            if path == "/private" {
+                // Others have the thread meanwhile.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            Ok(answer)
+        })
     }
 }
 
