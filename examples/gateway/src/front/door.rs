@@ -18,7 +18,7 @@ use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 
 use super::form;
-use super::line::{Held, InService, Line, Visitor};
+use super::line::{AtWork, Held, InService, Line, Visitor};
 use super::refusal::Refusal;
 use super::site::Site;
 use super::upload::Upload;
@@ -68,11 +68,12 @@ impl<A: Site> hyper::service::Service<Request<Incoming>> for Door<A> {
     type Future = Serving<A>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let at_work = Some(AtWork::new(&self.line));
         if form::is_open(&request) {
             let door = Self::new(self.app.clone(), Arc::clone(&self.line), self.body_bytes);
-            return Serving { state: State::Open { asked: Some(Box::new((door, request))) } };
+            return Serving { state: State::Open { asked: Some(Box::new((door, request))) }, at_work };
         }
-        Serving { state: self.ask(request) }
+        Serving { state: self.ask(request), at_work }
     }
 }
 
@@ -112,6 +113,7 @@ pin_project! {
     pub(crate) struct Serving<A: Site> {
         #[pin]
         state: State<A>,
+        at_work: Option<AtWork>,
     }
 }
 
@@ -130,7 +132,8 @@ impl<A: Site> Future for Serving<A> {
     type Output = Result<Response<Served<A::Body>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.project().state;
+        let this = self.project();
+        let (mut state, at_work) = (this.state, this.at_work);
         if let StateProj::Open { asked } = state.as_mut().project() {
             let mut waiting = asked.take().expect("polled after it was asked");
             let Poll::Ready(has_body) = form::poll_has_body(waiting.1.body_mut(), cx) else {
@@ -148,7 +151,7 @@ impl<A: Site> Future for Serving<A> {
             StateProj::Open { .. } => Poll::Pending,
             StateProj::Refused { answer } => {
                 let answer = answer.take().expect("polled after it was ready");
-                Poll::Ready(Ok(answer.map(Served::made)))
+                Poll::Ready(Ok(answer.map(|text| Served::made(text, at_work.take()))))
             }
             StateProj::Asked { future, visitor, guard, held } => {
                 let Poll::Ready(answer) = future.poll(cx) else {
@@ -168,7 +171,7 @@ impl<A: Site> Future for Serving<A> {
                     visitor.become_tunnel();
                 }
                 *held = None;
-                Poll::Ready(Ok(answer.map(|body| Served::new(body, line))))
+                Poll::Ready(Ok(answer.map(|body| Served::new(body, line, at_work.take()))))
             }
         }
     }
@@ -183,6 +186,7 @@ pin_project! {
         // `None` where all of it was there when it was asked for.
         line: Option<Arc<Line>>,
         guard: Option<InService>,
+        at_work: Option<AtWork>,
     }
 }
 
@@ -195,13 +199,13 @@ pin_project! {
 }
 
 impl<B> Served<B> {
-    fn made(text: Bytes) -> Self {
+    fn made(text: Bytes, at_work: Option<AtWork>) -> Self {
         let text = Some(text).filter(|text| !text.is_empty());
-        Self { kind: Kind::Made { text }, line: None, guard: None }
+        Self { kind: Kind::Made { text }, line: None, guard: None, at_work }
     }
 
-    const fn new(body: B, line: Option<Arc<Line>>) -> Self {
-        Self { kind: Kind::App { body }, line, guard: None }
+    const fn new(body: B, line: Option<Arc<Line>>, at_work: Option<AtWork>) -> Self {
+        Self { kind: Kind::App { body }, line, guard: None, at_work }
     }
 }
 

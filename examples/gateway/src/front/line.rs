@@ -2,7 +2,7 @@
 //! origin, which may have something to say before its answer.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
@@ -20,8 +20,10 @@ pub(crate) struct Line {
     peer: SocketAddr,
     /// Requests that wait for their answers, or for more of them.
     in_service: AtomicU32,
-    /// How many requests there were.
+    /// How many requests there were that took a while.
     count: AtomicU32,
+    /// How many requests hyper has done with: all of their answers stands in its buffers, or is written.
+    done: AtomicU64,
     /// Whether the connection speaks something else than HTTP by now.
     is_tunnel: AtomicBool,
     /// Whether an answer is to come that decides what is spoken from then on.
@@ -52,6 +54,7 @@ impl Line {
             peer,
             in_service: AtomicU32::new(0),
             count: AtomicU32::new(0),
+            done: AtomicU64::new(0),
             is_tunnel: AtomicBool::new(false),
             is_held: AtomicBool::new(false),
             is_too_slow: AtomicBool::new(false),
@@ -65,6 +68,12 @@ impl Line {
 
     pub(super) fn next_request(&self) -> u32 {
         self.count.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// How many requests hyper has done with.
+    #[inline]
+    pub(super) fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
     }
 
     /// Whether a request waits for its answer, or for more of it.
@@ -153,6 +162,22 @@ impl Drop for Held {
         self.0.is_held.store(false, Ordering::Relaxed);
         // hyper takes what was not read for not there.
         self.0.wake();
+    }
+}
+
+/// A request that hyper works for, from its head to the end of its answer's body; dropped, hyper has done with it.
+#[derive(Debug)]
+pub(super) struct AtWork(Arc<Line>);
+
+impl AtWork {
+    pub(super) fn new(line: &Arc<Line>) -> Self {
+        Self(Arc::clone(line))
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.0.done.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -11,6 +11,7 @@ mod tests;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::plain::Plain;
 use self::sending::Sending;
+use super::line::Line;
 use super::site::Site;
 use super::wire::Wire;
 
@@ -30,30 +32,35 @@ const LOOK_BYTES: usize = 4 << 10;
 pub(crate) struct Shortcut<T, A> {
     wire: Wire<T>,
     app: A,
+    line: Arc<Line>,
     plain: Plain,
     sending: Sending,
     /// What has been read and waits until the client has taken an answer of ours. It begins with a request.
     kept: Bytes,
-    /// Whether hyper was given bytes and has not flushed since, as it does when it has nothing left to write.
-    is_hyper_at_work: bool,
+    /// How many requests have been answered here.
+    answered: u64,
+    /// How many hyper has answered, to the last byte.
+    flushed: u64,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Shortcut<T, A> {
-    pub(crate) fn new(wire: Wire<T>, app: A) -> Self {
+    pub(crate) fn new(wire: Wire<T>, app: A, line: Arc<Line>) -> Self {
         Self {
             wire,
             app,
+            line,
             plain: Plain::default(),
             sending: Sending::default(),
             kept: Bytes::new(),
-            is_hyper_at_work: false,
+            answered: 0,
+            flushed: 0,
         }
     }
 
-    /// Whether a request that comes now may be answered here.
+    /// Whether a request that comes now may be answered here: hyper has nothing to do, not even in its buffers.
     #[inline]
     fn is_free(&self) -> bool {
-        !self.is_hyper_at_work && self.wire.is_between()
+        self.wire.heads().is_some_and(|heads| heads == self.answered + self.flushed)
     }
 
     /// Writes what is left of an answer of ours.
@@ -73,6 +80,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Shortcut<T, A> {
                 break;
             }
             at += taken;
+            self.answered += 1;
             if let Poll::Ready(sent) = self.poll_sent(cx) {
                 sent?;
             } else {
@@ -98,7 +106,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Read for Shortcut<T, A> {
             let mut kept = std::mem::take(&mut this.kept);
             if kept.is_empty() {
                 if !this.is_free() {
-                    this.is_hyper_at_work = true;
                     return Pin::new(&mut this.wire).poll_read(cx, buf);
                 }
                 ready!(Pin::new(&mut this.wire).poll_read(cx, read.unfilled()))?;
@@ -110,7 +117,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Read for Shortcut<T, A> {
             let taken = ready!(this.answer(cx, bytes))?;
             if taken < bytes.len() {
                 buf.put_slice(&bytes[taken..]);
-                this.is_hyper_at_work = true;
                 return Poll::Ready(Ok(()));
             }
             kept.clear();
@@ -118,10 +124,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Read for Shortcut<T, A> {
     }
 }
 
+/// hyper writes nothing while an answer of ours is being written: it was given nothing to answer meanwhile.
 impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Write for Shortcut<T, A> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        ready!(this.poll_sent(cx))?;
+        debug_assert!(this.sending.is_over());
         Pin::new(&mut this.wire).poll_write(cx, bytes)
     }
 
@@ -131,7 +138,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Write for Shortcut<T, A> {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        ready!(this.poll_sent(cx))?;
+        debug_assert!(this.sending.is_over());
         Pin::new(&mut this.wire).poll_write_vectored(cx, parts)
     }
 
@@ -139,17 +146,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Write for Shortcut<T, A> {
         self.wire.is_write_vectored()
     }
 
+    /// hyper flushes when it has nothing left to write, and before it shuts down.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(this.poll_sent(cx))?;
-        this.is_hyper_at_work = false;
-        Pin::new(&mut this.wire).poll_flush(cx)
+        if !this.sending.is_over() {
+            ready!(this.poll_sent(cx))?;
+            // Nothing was read meanwhile.
+            cx.waker().wake_by_ref();
+        }
+        ready!(Pin::new(&mut this.wire).poll_flush(cx))?;
+        this.flushed = this.line.done();
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        // An error ends it as well.
-        let _ = ready!(this.poll_sent(cx));
-        Pin::new(&mut this.wire).poll_shutdown(cx)
+        Pin::new(&mut self.get_mut().wire).poll_shutdown(cx)
     }
 }

@@ -1,5 +1,4 @@
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -190,8 +189,7 @@ const REQUESTS: [&str; 27] = [
 ];
 
 /// Bytes, cut at these places.
-fn cut(bytes: &[u8], places: impl IntoIterator<Item = usize>) -> Vec<&[u8]> {
-    let mut places: Vec<usize> = places.into_iter().map(|place| place % (bytes.len() + 1)).collect();
+fn cut(bytes: &[u8], mut places: Vec<usize>) -> Vec<&[u8]> {
     places.extend([0, bytes.len()]);
     places.sort_unstable();
     places.windows(2).map(|ends| &bytes[ends[0]..ends[1]]).collect()
@@ -231,12 +229,20 @@ proptest! {
     #[test]
     fn either_way_a_client_is_told_the_same(
         order in proptest::collection::vec(0..REQUESTS.len() + 2 * SHORT, 1..14),
-        places in proptest::collection::vec(0..4000_usize, 0..9),
+        between in any::<u16>(),
+        within in proptest::collection::vec(any::<usize>(), 0..4),
         room in prop_oneof![Just(700_usize), Just(20_000), Just(1 << 20)],
     ) {
         let order: Vec<usize> =
             order.into_iter().map(|n| n.checked_sub(REQUESTS.len()).map_or(n, |n| n % SHORT)).collect();
         let said: String = order.iter().map(|&n| REQUESTS[n]).collect();
+        // Between some of them, and anywhere.
+        let mut places: Vec<usize> = within.iter().map(|place| place % said.len()).collect();
+        let mut at = 0;
+        for (n, &request) in order.iter().enumerate() {
+            places.extend((between >> n & 1 == 1).then_some(at));
+            at += REQUESTS[request].len();
+        }
         let pieces = cut(said.as_bytes(), places);
         let is_head = |n: usize| REQUESTS[order[n]].starts_with("HEAD");
         let (short, long) = run(async {

@@ -127,13 +127,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         matches!(self.speech, Speech::Broken)
     }
 
-    /// Whether what comes next begins a request of HTTP/1, and all before it have been answered.
+    /// How many heads of HTTP/1 have been passed on, if what comes next begins a request.
     #[inline]
-    pub(crate) fn is_between(&self) -> bool {
-        matches!(&self.speech, Speech::Http1(framing) if framing.is_between())
-            && self.is_free()
-            && self.interim.is_empty()
-            && !(self.line.has_interim() || self.line.is_held() || self.line.is_tunnel())
+    pub(crate) fn heads(&self) -> Option<u64> {
+        match &self.speech {
+            Speech::Http1(framing)
+                if framing.is_between() && !(self.line.is_held() || self.line.is_tunnel()) =>
+            {
+                Some(framing.heads())
+            }
+            _ => None,
+        }
     }
 
     /// Whether all that was asked has been answered.
