@@ -7,6 +7,7 @@
 
 mod answer;
 mod ask;
+mod at_once;
 mod front;
 mod gate;
 mod origin;
@@ -16,6 +17,7 @@ mod story;
 
 pub use answer::{Answer, get, head, request, send};
 pub use ask::{User, ask, call, echo, exchange, get_with, serve, site};
+pub use at_once::put_together;
 pub use front::{confirmed, pending};
 pub use gate::{Gate, within};
 pub use origin::{Gateway, Said, Seen};

@@ -12,12 +12,14 @@ use edge_isr_axum::prelude::*;
 use edge_isr_axum::{Builder, Compression};
 use edge_isr_core::clock::Clock;
 use edge_isr_core::testing::ManualClock;
-use edge_isr_tower::PathTags;
+use edge_isr_tower::{IsrLayer, NoFacts, PathTags};
 use http::HeaderMap;
+use tower::Layer as _;
 use tower::util::BoxCloneSyncService;
 
 use crate::answer::Answer;
 use crate::ask::get_with;
+use crate::at_once::AtOnce;
 use crate::gate::Gate;
 use crate::site::Site;
 use crate::story::prompt;
@@ -123,9 +125,8 @@ impl Gateway {
                 }
             })
         };
-        let layer = IsrLayer::around(&isr).route("/{*rest}", policy, PathTags::default()).build();
-        let router = axum::Router::new().fallback_service(origin);
-        let site = BoxCloneSyncService::new(layer.expect("one pattern").wrap(router));
+        let layer = IsrLayer::<NoFacts>::around(&isr).route("/{*rest}", policy, PathTags::default()).build();
+        let site = BoxCloneSyncService::new(AtOnce(layer.expect("one pattern").layer(origin)));
         Self { isr, clock, site, script }
     }
 

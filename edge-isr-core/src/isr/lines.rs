@@ -2,9 +2,6 @@
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use super::Isr;
-use super::look_up::Hit;
-use crate::model::conditional::Selection;
 use crate::model::page::{Content, Shown};
 
 /// An answer from a page that has not been put together: its fields are still the page's own.
@@ -16,7 +13,12 @@ pub struct Lines<'a> {
     is_304: bool,
 }
 
-impl Lines<'_> {
+impl<'a> Lines<'a> {
+    #[inline]
+    pub(super) fn new(shown: Shown<'a>, age: HeaderValue, status: HeaderValue, is_304: bool) -> Self {
+        Self { shown, age, cache_status: shown.after_prior(status), is_304 }
+    }
+
     /// The answer's status.
     #[must_use]
     #[inline]
@@ -30,7 +32,7 @@ impl Lines<'_> {
         &self.cache_status
     }
 
-    /// The fields of the head, in the order of [`Isr::answer`].
+    /// The fields of the head, in the order of [`Isr::answer`](crate::Isr::answer).
     #[inline]
     pub fn fields(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.shown.fields([&self.age, &self.cache_status], self.is_304)
@@ -41,22 +43,5 @@ impl Lines<'_> {
     #[inline]
     pub fn content(&self) -> Content {
         if self.is_304 { Content::empty() } else { self.shown.content() }
-    }
-}
-
-impl Isr {
-    /// Answers from a page that was looked up as [`answer`](Self::answer) does, without putting the answer together.
-    /// `None`, with nothing counted, where a page's lines are not all: for a part of it, in debug mode, or if it was
-    /// invalidated since the look-up.
-    #[must_use]
-    #[inline]
-    pub fn lines<'a>(&self, hit: &'a Hit, selection: &Selection) -> Option<Lines<'a>> {
-        let is_304 = matches!(selection, Selection::NotModified);
-        if !(is_304 || matches!(selection, Selection::Whole)) || !self.is_plain(hit) {
-            return None;
-        }
-        let (age, status) = self.count_hit(hit);
-        let shown = hit.shown();
-        Some(Lines { shown, age, cache_status: shown.after_prior(status), is_304 })
     }
 }

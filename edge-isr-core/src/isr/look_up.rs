@@ -3,17 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Response};
+use http::HeaderMap;
 
 use super::Isr;
 use crate::clock::Moment;
-use crate::ladder;
-use crate::model::cache_status::{CacheStatus, Forward};
+use crate::model::cache_status::Forward;
 use crate::model::coding::{Accepts, Coding};
 use crate::model::conditional::{Selection, select};
 use crate::model::decide::{Decision, decide};
 use crate::model::key::KeyRef;
-use crate::model::page::{Content, Page, Shown, keep_private, zero_freshness};
+use crate::model::page::{Page, Shown};
 use crate::model::reason::Reason;
 use crate::model::snapshot::Seen;
 use crate::model::verdict::{Staleness, Verdict};
@@ -33,11 +32,11 @@ pub enum LookUp {
 /// A page to answer from, as it was judged.
 #[derive(Debug)]
 pub struct Hit {
-    page: Arc<Page>,
-    now: Moment,
-    applied: u64,
-    staleness: Option<Staleness>,
-    coding: Option<Coding>,
+    pub(super) page: Arc<Page>,
+    pub(super) now: Moment,
+    pub(super) applied: u64,
+    pub(super) staleness: Option<Staleness>,
+    pub(super) coding: Option<Coding>,
 }
 
 /// Why there is no page to answer from.
@@ -93,7 +92,7 @@ impl Hit {
 
     /// Notes that the page is of use, and its host.
     #[inline(always)]
-    fn visit(&self) {
+    pub(super) fn visit(&self) {
         self.page.scope().touch(self.now);
         self.page.visit();
     }
@@ -222,38 +221,6 @@ impl Isr {
         })
     }
 
-    /// Answers from a page that was looked up.
-    ///
-    /// Judged once more just before the head is written: a page that was invalidated in between leaves
-    /// without downstream freshness (P10).
-    #[must_use]
-    #[inline]
-    pub fn answer(&self, hit: &Hit, selection: &Selection) -> Response<Content> {
-        if !self.is_plain(hit) {
-            return self.answer_with_care(hit, selection);
-        }
-        let (age, status) = self.count_hit(hit);
-        hit.shown().answer(selection, age, status)
-    }
-
-    /// Whether the page is fresh, and was not invalidated since it was looked up.
-    #[inline(always)]
-    pub(super) fn is_plain(&self, hit: &Hit) -> bool {
-        hit.staleness.is_none()
-            && !self.0.debug
-            && (self.applied() == hit.applied || self.is_still_fresh(hit))
-    }
-
-    /// Counts a plain hit. Its `Age` and `Cache-Status`.
-    #[inline(always)]
-    pub(super) fn count_hit(&self, hit: &Hit) -> (HeaderValue, HeaderValue) {
-        self.0.counters.count(Reason::Hit);
-        hit.visit();
-        let age = hit.age();
-        let status = self.0.hits.value(hit.page.lifetime().ttl(age));
-        (ladder::age(age.as_secs()), status)
-    }
-
     /// Whether to render a fresh page ahead of its end: drawn for each hit near it, if the policy asks for that.
     #[must_use]
     #[inline]
@@ -263,27 +230,6 @@ impl Isr {
 
     fn draw(&self, hit: &Hit) -> bool {
         hit.page.lead().is_due(hit.age(), hit.page.lifetime().fresh, || self.0.chance.unit())
-    }
-
-    /// Whether what was applied since the look-up left the page as fresh as it was: most invalidations are of others.
-    #[cold]
-    fn is_still_fresh(&self, hit: &Hit) -> bool {
-        self.verdict_of(&hit.page, hit.now, self.applied()) == Verdict::Fresh
-    }
-
-    #[cold]
-    fn answer_with_care(&self, hit: &Hit, selection: &Selection) -> Response<Content> {
-        let verdict = self.verdict_of(&hit.page, hit.now, self.applied());
-        let (reason, overtaken) = match verdict {
-            Verdict::Fresh => (Reason::Hit, false),
-            Verdict::Stale(Staleness::Aged) => (Reason::Aged, false),
-            Verdict::Stale(Staleness::Invalidated) | Verdict::Dead => (Reason::Invalidated, true),
-        };
-        self.0.counters.count(reason);
-        hit.visit();
-        let status =
-            CacheStatus { detail: (reason != Reason::Hit).then_some(reason), ..CacheStatus::default() };
-        self.answer_as(hit.shown(), selection, hit.now, status, overtaken)
     }
 
     /// Chooses the form of a page that its request takes. Until it was, the page is answered with as it is.
@@ -296,44 +242,5 @@ impl Isr {
                 Some(_) => hit.page.form_among(accepts()),
             };
         }
-    }
-
-    /// Answers from any page, with a `Cache-Status` of the caller's and, where it was overtaken, without
-    /// downstream freshness.
-    #[must_use]
-    pub fn answer_as(
-        &self,
-        shown: Shown<'_>,
-        selection: &Selection,
-        now: Moment,
-        mut status: CacheStatus<'_>,
-        overtaken: bool,
-    ) -> Response<Content> {
-        #[cfg(feature = "twins")]
-        let overtaken = overtaken && !self.lacks(crate::testing::Twin::FreshDownstream);
-        let page = shown.page();
-        let age = page.age(now);
-        let ttl = page.lifetime().ttl(age);
-        // RFC 9211 §2.4: a stale answer has no lifetime left, whatever its age says.
-        status.ttl = Some(if overtaken { ttl.min(-1) } else { ttl });
-        let value = self.status_value(status, Some(page));
-        let mut response = shown.answer(selection, ladder::age(age.as_secs()), value);
-        if page.is_draft() {
-            keep_private(response.headers_mut());
-        } else if overtaken {
-            zero_freshness(response.headers_mut());
-        }
-        response
-    }
-
-    /// The `Cache-Status` member of this cache, with key, tags and sequence in debug mode.
-    #[must_use]
-    pub fn status_value(&self, status: CacheStatus<'_>, page: Option<&Page>) -> HeaderValue {
-        let Some(page) = page.filter(|_| self.0.debug) else { return status.to_value(&self.0.name) };
-        let key = page.key().map(|key| format!("{}{}", key.scope().authority, key.path_and_query()));
-        let tags: Vec<&str> = page.tags().collect();
-        let tags = tags.join(" ");
-        let seq = Some(page.birth().snapshot.seq);
-        CacheStatus { key: key.as_deref(), tags: Some(&tags), seq, ..status }.to_value(&self.0.name)
     }
 }

@@ -21,6 +21,7 @@ use crate::store::{Heads, MemoryPages, PageStore, Scopes};
 
 mod adapters;
 pub mod admit;
+mod answer;
 pub mod born;
 mod build_id;
 mod builder;

@@ -51,6 +51,11 @@ fn values_land_under_their_names_in_both_heads() {
         assert_eq!(get(&full, name), value, "{name}");
     }
     let short = head.not_modified(age(), status(), &own);
+    for (put_together, is_304) in [(&full, false), (&short, true)] {
+        let values = [&age(), &head.after_prior(status())];
+        let by_line: Vec<_> = head.fields(values, &own, is_304).collect();
+        assert_eq!(by_line, put_together.headers().iter().collect::<Vec<_>>());
+    }
     assert_eq!(short.status(), StatusCode::NOT_MODIFIED);
     for (name, value) in [
         ("age", "7"),
