@@ -14,6 +14,7 @@
 //! | `edge`, `origin` | the doorman; the worker's way through the application |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod at_once;
 mod body;
 mod context;
 mod edge;

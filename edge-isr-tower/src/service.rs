@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use edge_isr_core::isr::lines::Lines;
 use edge_isr_core::isr::look_up::{Hit, LookUp};
 use edge_isr_core::model::cache_status::{CACHE_STATUS, CacheStatus, Forward};
 use edge_isr_core::model::coding::Accepts;
@@ -111,7 +110,7 @@ impl<S, F> Shared<S, F> {
 
     /// The same, with the URI that the facts give.
     #[inline]
-    fn route_at<'a>(
+    pub(crate) fn route_at<'a>(
         &'a self,
         parts: &'a request::Parts,
         uri: &'a Uri,
@@ -187,7 +186,13 @@ fn told(mut parts: request::Parts, tell: impl FnOnce(&mut Extensions)) -> reques
 
 /// Chooses the form of a page that its request takes, and what of it is to be sent.
 #[inline(always)]
-fn select(isr: &Isr, hit: &mut Hit, reading: &Reading<'_>, headers: &HeaderMap, is_head: bool) -> Selection {
+pub(crate) fn select(
+    isr: &Isr,
+    hit: &mut Hit,
+    reading: &Reading<'_>,
+    headers: &HeaderMap,
+    is_head: bool,
+) -> Selection {
     isr.choose_form(hit, || reading.accepts(headers));
     match reading.conditions() {
         Conditions::None => Selection::unconditional(is_head),
@@ -199,7 +204,7 @@ fn select(isr: &Isr, hit: &mut Hit, reading: &Reading<'_>, headers: &HeaderMap, 
 
 /// Whether a request on a gateway route wants more looked at than whether there is a fresh page.
 #[inline(always)]
-fn asks_more(route: &Route, reading: &Reading<'_>, headers: &HeaderMap) -> bool {
+pub(crate) fn asks_more(route: &Route, reading: &Reading<'_>, headers: &HeaderMap) -> bool {
     let asks = |obeys| reading.is_own() || gateway::has_wishes(obeys, headers);
     route.rules.origin.as_ref().is_some_and(asks)
 }
@@ -289,51 +294,9 @@ impl<S, F> IsrService<S, F> {
         }
     }
 
-    /// Answers from a stored page, where that takes nothing but a look: it is fresh, and nothing in the request asks
-    /// for more. Any other request goes to [`call`](Service::call), which does all that there is to do.
-    ///
-    /// `write` gets the answer's lines, for servers that can do without a future and a response for that.
-    #[must_use]
-    #[inline]
-    pub fn answer_at_once<ReqBody, ResBody, T>(
-        &self,
-        parts: &request::Parts,
-        write: impl FnOnce(&Lines<'_>) -> T,
-    ) -> Option<T>
-    where
-        S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
-        S::Future: Send + 'static,
-        S::Error: Send + 'static,
-        F: RouteFacts,
-        ReqBody: Default + Send + 'static,
-        ResBody: Body<Data = Bytes> + Send + 'static,
-        ResBody::Error: Into<BoxError>,
-    {
-        let shared = &self.shared;
-        let must_strip = matches!(&*shared.plan, Plan::Around(table) if table.reads_heads());
-        if parts.method != Method::GET
-            || must_strip
-            || !parts.extensions.is_empty()
-            || shared.isr.is_disabled()
-        {
-            return None;
-        }
-        let uri = F::uri(parts);
-        let (pattern, route) = shared.route_at(parts, uri).ok()?;
-        let reading = Reading::of(&shared.isr, &route.rules, pattern, uri, parts).ok()?;
-        if asks_more(route, &reading, &parts.headers) {
-            return None;
-        }
-        let mut hit = shared.isr.known_hit(&reading.key())?;
-        let selection = select(&shared.isr, &mut hit, &reading, &parts.headers, false);
-        let written = write(&shared.isr.lines(&hit, &selection)?);
-        self.after_hit(&hit, &reading, route, parts);
-        Some(written)
-    }
-
     /// Renders a page ahead of its end, if this hit was drawn for that.
     #[inline(always)]
-    fn after_hit<ReqBody, ResBody>(
+    pub(crate) fn after_hit<ReqBody, ResBody>(
         &self,
         hit: &Hit,
         reading: &Reading<'_>,

@@ -46,9 +46,10 @@ impl Isr {
         (ladder::age(age.as_secs()), status)
     }
 
-    /// Answers from a page that was looked up as [`answer`](Self::answer) does, without putting the answer together.
-    /// `None`, with nothing counted, where a page's lines are not all: for a part of it, in debug mode, or if it was
-    /// invalidated since the look-up.
+    /// Answers from a page that was looked up as [`answer`](Self::answer) does, which counts the hit, without putting
+    /// the answer together: the head is to be written at once, since the page may be invalidated next. `None`, with
+    /// nothing counted, where a page's lines are not all: for a part of it, in debug mode, or if it was invalidated
+    /// since the look-up.
     #[must_use]
     #[inline]
     pub fn lines<'a>(&self, hit: &'a Hit, selection: &Selection) -> Option<Lines<'a>> {

@@ -133,12 +133,15 @@ impl Isr {
         self.judge(hit.page, hit.now, hit.applied, owed)
     }
 
-    /// The page of a key, if it is known to be fresh without a look at its marks. Nothing is counted, and nothing
-    /// happens to a page that is not: who gets none asks [`look_up`](Self::look_up).
+    /// The page of a key, if it is fresh: what [`look_up`](Self::look_up) would find, without what it does to pages that
+    /// are not. Who gets none looks up.
     #[must_use]
     #[inline]
-    pub fn known_hit(&self, key: &KeyRef<'_>) -> Option<Hit> {
-        self.0.pages.find(key).map(|page| self.seen_now(page)).filter(Hit::is_known_fresh)
+    pub fn fresh_hit(&self, key: &KeyRef<'_>) -> Option<Hit> {
+        let hit = self.seen_now(self.0.pages.find(key)?);
+        let is_fresh =
+            hit.is_known_fresh() || self.verdict_of(&hit.page, hit.now, hit.applied) == Verdict::Fresh;
+        is_fresh.then_some(hit)
     }
 
     #[inline(always)]

@@ -69,7 +69,8 @@ where
     let door = Door::new(shared.app.clone(), Arc::clone(&line), shared.settings.body_bytes);
     match protocol {
         Protocol::Http1 => {
-            let io = Shortcut::new(wire, shared.app.clone(), Arc::clone(&line));
+            let house = Arc::clone(&shared.house);
+            let io = Shortcut::new(wire, shared.app.clone(), Arc::clone(&line), house);
             let mut connection = shared.http1.serve_connection(io, door).with_upgrades();
             let ended =
                 hold(&shared.house, &line, Pin::new(&mut connection), |held| held.graceful_shutdown());

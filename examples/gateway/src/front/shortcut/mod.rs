@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::plain::Plain;
 use self::sending::Sending;
+use super::house::House;
 use super::line::Line;
 use super::site::Site;
 use super::wire::Wire;
@@ -33,6 +34,7 @@ pub(crate) struct Shortcut<T, A> {
     wire: Wire<T>,
     app: A,
     line: Arc<Line>,
+    house: Arc<House>,
     plain: Plain,
     sending: Sending,
     /// What has been read and waits until the client has taken an answer of ours. It begins with a request.
@@ -44,11 +46,12 @@ pub(crate) struct Shortcut<T, A> {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Shortcut<T, A> {
-    pub(crate) fn new(wire: Wire<T>, app: A, line: Arc<Line>) -> Self {
+    pub(crate) fn new(wire: Wire<T>, app: A, line: Arc<Line>, house: Arc<House>) -> Self {
         Self {
             wire,
             app,
             line,
+            house,
             plain: Plain::default(),
             sending: Sending::default(),
             kept: Bytes::new(),
@@ -57,7 +60,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Shortcut<T, A> {
         }
     }
 
-    /// Whether a request that comes now may be answered here: hyper has nothing to do, not even in its buffers.
+    /// Whether all requests have been answered: nothing of one that came in full is in hyper's buffers.
     #[inline]
     fn is_free(&self) -> bool {
         self.wire.heads().is_some_and(|heads| heads == self.answered + self.flushed)
@@ -73,12 +76,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Shortcut<T, A> {
     fn answer(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut at = 0;
         while at < bytes.len() {
-            let Some((asked, taken)) = self.plain.read(&bytes[at..]) else { break };
-            let begun = self.app.answer_at_once(asked, |answer| self.sending.begin(answer));
+            let begun = self.plain.read(&bytes[at..]).and_then(|(asked, taken)| {
+                let begun = self.app.answer_at_once(asked, |answer| self.sending.begin(answer));
+                begun.map(|()| taken)
+            });
             self.plain.clear();
-            if begun.is_none() {
-                break;
-            }
+            let Some(taken) = begun else { break };
             at += taken;
             self.answered += 1;
             if let Poll::Ready(sent) = self.poll_sent(cx) {
@@ -105,7 +108,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Read for Shortcut<T, A> {
             let mut read = ReadBuf::uninit(&mut space);
             let mut kept = std::mem::take(&mut this.kept);
             if kept.is_empty() {
-                if !this.is_free() {
+                let is_free = this.is_free();
+                if is_free && this.answered > 0 && this.house.is_closing() {
+                    // hyper ends what it takes for idle; but it may not have heard of a request.
+                    return Poll::Ready(Ok(()));
+                }
+                if !(is_free && this.wire.is_between()) {
                     return Pin::new(&mut this.wire).poll_read(cx, buf);
                 }
                 ready!(Pin::new(&mut this.wire).poll_read(cx, read.unfilled()))?;

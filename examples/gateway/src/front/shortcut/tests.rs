@@ -327,6 +327,61 @@ fn p21_a_connection_that_hyper_never_heard_of_ends_with_a_stop() {
     });
 }
 
+/// How long a stop takes for a client that has been answered and has begun to say this.
+async fn stop(pages: &Pages, begun: &str) -> Duration {
+    let (mut client, shared, serving) = connect(pages, 1 << 20);
+    client.write_all([REQUESTS[0], begun].concat().as_bytes()).await.unwrap();
+    client.read_exact(&mut [0; 10]).await.unwrap();
+    let begin = Instant::now();
+    shared.house.close(Duration::from_secs(7)).await;
+    serving.await.unwrap();
+    begin.elapsed()
+}
+
+#[test]
+fn p21_a_request_that_has_only_begun_holds_up_no_stop() {
+    run(async {
+        let pages = stored().await;
+        for begun in ["", "\r", "\r\n", "GET /small HTTP/1.1\r\nHost:"] {
+            for is_open in [true, false] {
+                assert_eq!(stop(&pages.with_shortcuts(is_open), begun).await, Duration::ZERO, "{begun:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn what_hyper_has_in_its_buffers_is_answered_first() {
+    run(async {
+        let pages = stored().await;
+        let private = "GET /private HTTP/1.1\r\nHost: site\r\n\r\n".as_bytes();
+        // While the first one waits the second one is read, but not asked.
+        let pieces = [private, private, REQUESTS[2].as_bytes(), REQUESTS[0].as_bytes()];
+        let order = answers(&told(&pages, 1 << 20, &pieces).await, |_| false);
+        assert_eq!(order.iter().map(|answer| answer.1).collect::<Vec<_>>(), [9, 9, 0, 9]);
+    });
+}
+
+#[test]
+fn what_hyper_has_not_written_is_written_first() {
+    run(async {
+        let pages = stored().await;
+        let (mut client, _, serving) = connect(&pages, 100);
+        let head = "HEAD /small HTTP/1.1\r\nHost: site\r\n\r\n";
+        for request in [head, REQUESTS[0]] {
+            client.write_all(request.as_bytes()).await.unwrap();
+            // It is read, and what there is room for is written.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        client.shutdown().await.unwrap();
+        let mut told = Vec::new();
+        client.read_to_end(&mut told).await.unwrap();
+        serving.await.unwrap();
+        let told = answers(&told, |n| n == 0);
+        assert_eq!(told.iter().map(|answer| answer.1).collect::<Vec<_>>(), [0, 9]);
+    });
+}
+
 /// Counts how often it is called.
 #[derive(Default)]
 struct Calls(AtomicUsize);
@@ -346,7 +401,7 @@ fn an_answer_that_ends_in_a_flush_lets_what_follows_be_read() {
         let mut wire = Wire::new(server, Arc::clone(&line), Patience { head: IDLE, idle: IDLE });
         client.write_all(REQUESTS[0].repeat(9).as_bytes()).await.unwrap();
         std::future::poll_fn(|cx| wire.poll_protocol(cx, 4000)).await.unwrap();
-        let mut io = Shortcut::new(wire, pages.clone(), line);
+        let mut io = Shortcut::new(wire, pages.clone(), line, Arc::default());
         let calls = Arc::new(Calls::default());
         let waker = std::task::Waker::from(Arc::clone(&calls));
         let mut cx = Context::from_waker(&waker);

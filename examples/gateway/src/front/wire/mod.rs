@@ -127,17 +127,23 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         matches!(self.speech, Speech::Broken)
     }
 
-    /// How many heads of HTTP/1 have been passed on, if what comes next begins a request.
+    /// How many heads of HTTP/1 have been passed on, in full, unless what comes next is something else.
     #[inline]
     pub(crate) fn heads(&self) -> Option<u64> {
         match &self.speech {
             Speech::Http1(framing)
-                if framing.is_between() && !(self.line.is_held() || self.line.is_tunnel()) =>
+                if !(framing.is_in_body() || self.line.is_held() || self.line.is_tunnel()) =>
             {
                 Some(framing.heads())
             }
             _ => None,
         }
+    }
+
+    /// Whether what comes next begins a request of HTTP/1.
+    #[inline]
+    pub(crate) fn is_between(&self) -> bool {
+        matches!(&self.speech, Speech::Http1(framing) if framing.is_between())
     }
 
     /// Whether all that was asked has been answered.
