@@ -121,3 +121,57 @@ impl Isr {
         CacheStatus { key: key.as_deref(), tags: Some(&tags), seq, ..status }.to_value(&self.0.name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::super::test_engine::{Engine, key, policy};
+    use super::*;
+    use crate::isr::Builder;
+    use crate::model::snapshot::Mode;
+
+    #[test]
+    fn p10_a_page_that_was_invalidated_since_it_was_found_is_not_told_by_line() {
+        for (mode, is_told) in [(None, true), (Some(Mode::Soft), false), (Some(Mode::Hard), false)] {
+            let engine = Engine::new();
+            let page = engine.page("/a", &policy());
+            let hit = engine.isr.fresh_hit(&key("/a")).unwrap();
+            // Those of others leave it as it is.
+            engine.mark("other", Mode::Hard);
+            if let Some(mode) = mode {
+                engine.invalidate(mode);
+            }
+            let visits = page.visits();
+            assert_eq!(engine.isr.lines(&hit, &Selection::Whole).is_some(), is_told, "{mode:?}");
+            assert_eq!(engine.isr.stats().hits(), u64::from(is_told));
+            assert_eq!(page.visits() - visits, u32::from(is_told));
+            assert_eq!(engine.isr.fresh_hit(&key("/a")).is_some(), is_told);
+        }
+    }
+
+    #[test]
+    fn only_what_is_fresh_is_told_by_line_and_as_it_is_answered() {
+        let engine = Engine::new();
+        engine.page("/a", &policy());
+        let hit = engine.isr.fresh_hit(&key("/a")).unwrap();
+        for selection in [Selection::Whole, Selection::NotModified] {
+            let answer = engine.isr.answer(&hit, &selection);
+            let lines = engine.isr.lines(&hit, &selection).unwrap();
+            assert_eq!(lines.status(), answer.status());
+            assert_eq!(lines.fields().collect::<Vec<_>>(), answer.headers().iter().collect::<Vec<_>>());
+            assert_eq!(lines.content().into_bytes(), answer.into_body().into_bytes());
+        }
+        assert_eq!(engine.isr.stats().hits(), 4);
+        for selection in [Selection::HeadOnly, Selection::Part(0..1), Selection::Unsatisfiable] {
+            assert!(engine.isr.lines(&hit, &selection).is_none());
+        }
+        engine.pass_seconds(10);
+        assert!(engine.isr.fresh_hit(&key("/a")).is_none() && engine.isr.fresh_hit(&key("/b")).is_none());
+        assert_eq!(engine.isr.stats().hits(), 4);
+        let debugging = Engine::with(Builder::debug);
+        debugging.admit(&debugging.lead("/a"), &policy(), StatusCode::OK);
+        let hit = debugging.isr.fresh_hit(&key("/a")).unwrap();
+        assert!(debugging.isr.lines(&hit, &Selection::Whole).is_none());
+    }
+}
