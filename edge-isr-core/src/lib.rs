@@ -24,11 +24,15 @@ mod ladder;
 pub mod model;
 pub mod origin;
 pub mod queue;
+#[cfg(feature = "redis")]
+mod redis;
 pub mod store;
 mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
+#[cfg(feature = "redis")]
+pub use self::redis::Redis;
 /// For implementing the ports: `#[async_trait] impl Connector for …`.
 pub use async_trait::async_trait;
 pub use connector::{Connector, Purge, PurgeLimits};

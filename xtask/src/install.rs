@@ -35,6 +35,13 @@ pub(crate) const CXX: Tool<'static> =
 pub(crate) const PYTHON: Tool<'static> =
     Tool { binary: "python3", packages: &["python3"], why: "is a site for the gateway's tests" };
 
+/// What several nodes share, for core's tests.
+pub(crate) const REDIS: Tool<'static> = Tool {
+    binary: "redis-server",
+    packages: &["redis-server"],
+    why: "is what the backends on Redis are tested on",
+};
+
 /// The instruction counter of the benchmark.
 pub(crate) const VALGRIND: Tool<'static> =
     Tool { binary: "valgrind", packages: &["valgrind"], why: "counts the benchmark's CPU instructions" };

@@ -13,7 +13,9 @@ pub(crate) fn run() -> Outcome {
 /// The steps, for `ci`.
 pub(crate) fn steps() -> Vec<Step> {
     vec![
-        Step::new("what the tests need", || install::ensure(&[install::CC, install::NGINX, install::PYTHON])),
+        Step::new("what the tests need", || {
+            install::ensure(&[install::CC, install::NGINX, install::PYTHON, install::REDIS])
+        }),
         Step::new("unit, integration and doc tests", || {
             cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"]).run()
         }),

@@ -40,6 +40,18 @@ impl Lead {
         Self((shift as u16 + 1) << MANTISSA_BITS | mantissa as u16)
     }
 
+    /// The 16 bits, as they are written down.
+    #[must_use]
+    pub const fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// From the 16 bits.
+    #[must_use]
+    pub const fn from_bits(bits: u16) -> Self {
+        Self(bits)
+    }
+
     /// The mean lead as a duration.
     #[must_use]
     pub const fn mean(self) -> Duration {

@@ -12,6 +12,12 @@ pub struct Reuse {
 }
 
 impl Reuse {
+    /// From the lower bits of a byte.
+    #[must_use]
+    pub const fn from_bits(bits: u8) -> Self {
+        Self { for_credentials: bits & 1 != 0, never_stale: bits & 2 != 0, own_etag: bits & 4 != 0 }
+    }
+
     /// As one byte.
     #[must_use]
     pub const fn bits(self) -> u8 {
@@ -22,6 +28,13 @@ impl Reuse {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_a_byte_is_what_it_was() {
+        for bits in 0..8 {
+            assert_eq!(Reuse::from_bits(bits | 0xf8).bits(), bits);
+        }
+    }
 
     #[test]
     fn each_fact_has_a_bit_of_its_own() {

@@ -7,13 +7,13 @@ pub(crate) fn url_of(tail: &[u8]) -> Option<(&str, Option<&str>)> {
     Some((path, take_optional(rest)?.0))
 }
 
-pub(super) fn put(tail: &mut Vec<u8>, text: &str) {
+pub(crate) fn put(tail: &mut Vec<u8>, text: &str) {
     let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
     tail.extend_from_slice(&length.to_le_bytes());
     tail.extend_from_slice(&text.as_bytes()[..usize::from(length)]);
 }
 
-pub(super) fn put_optional(tail: &mut Vec<u8>, text: Option<&str>) {
+pub(crate) fn put_optional(tail: &mut Vec<u8>, text: Option<&str>) {
     match text {
         None => tail.push(0),
         Some(text) => {

@@ -9,9 +9,15 @@ use crate::error::Result;
 use crate::model::key::CacheKey;
 use crate::model::page::Page;
 
+mod format;
 mod interned;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 
+#[cfg(feature = "redis")]
+pub use self::redis::RedisPages;
+pub use format::{Format, FormatError, Kept};
 pub use interned::{Heads, Scopes};
 pub use memory::MemoryPages;
 

@@ -72,8 +72,10 @@ fn exported(root: &Source) -> HashMap<String, String> {
     let mut exported = HashMap::new();
     for at in find(&tokens, &["pub", "use"]) {
         let end = (at..tokens.len()).find(|&n| tokens[n].text == ";").unwrap_or(tokens.len());
-        let room = &tokens[at + 2].text;
-        exported.extend(tokens[at + 3..end].iter().map(|token| (token.text.clone(), room.clone())));
+        // A room that is called as a crate is has `self` before it.
+        let first = if tokens[at + 2].text == "self" { at + 4 } else { at + 2 };
+        let room = &tokens[first].text;
+        exported.extend(tokens[first + 1..end].iter().map(|token| (token.text.clone(), room.clone())));
     }
     exported
 }

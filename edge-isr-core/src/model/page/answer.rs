@@ -112,6 +112,11 @@ impl<'a> Shown<'a> {
         self.head.fields(values, self.own, is_304)
     }
 
+    /// The `Cache-Status` of caches nearer to the origin.
+    pub(crate) fn prior(self) -> Option<&'a str> {
+        self.head.prior.as_deref()
+    }
+
     /// The `Cache-Status` of an answer.
     #[inline]
     pub(crate) fn after_prior(self, status: HeaderValue) -> HeaderValue {

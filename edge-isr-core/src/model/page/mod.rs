@@ -19,6 +19,7 @@ use super::key::{Audience, CacheKey, KeyRef, Scope};
 use super::lifetime::Lifetime;
 use super::snapshot::Snapshot;
 use super::tag::TagId;
+use super::verdict::Loss;
 use crate::clock::Moment;
 use crate::sync::modelled::AtomicU64;
 
@@ -123,6 +124,12 @@ impl Page {
     #[inline]
     pub fn lifetime(&self) -> &Lifetime {
         self.head.lifetime()
+    }
+
+    /// What becomes of it when marks are lost.
+    #[must_use]
+    pub fn loss(&self) -> Loss {
+        self.head.loss()
     }
 
     /// How long before its end it is rendered anew, on average.
