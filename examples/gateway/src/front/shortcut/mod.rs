@@ -75,7 +75,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin, A: Site> Shortcut<T, A> {
     /// Answers the plain requests that bytes begin with. How many bytes they took.
     fn answer(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut at = 0;
-        while at < bytes.len() {
+        loop {
+            // hyper would keep empty lines until it hears of a request (RFC 9112 §2.2), which it may never do.
+            at += plain::empty_lines(&bytes[at..]);
+            if at == bytes.len() {
+                break;
+            }
             let begun = self.plain.read(&bytes[at..]).and_then(|(asked, taken)| {
                 let begun = self.app.answer_at_once(asked, |answer| self.sending.begin(answer));
                 begun.map(|()| taken)

@@ -63,6 +63,15 @@ impl Plain {
     }
 }
 
+/// How many bytes of empty lines there are before anything else.
+pub(super) fn empty_lines(bytes: &[u8]) -> usize {
+    let mut rest = bytes;
+    while let Some(after) = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")) {
+        rest = after;
+    }
+    bytes.len() - rest.len()
+}
+
 /// Whether a line of `Connection` says what is so anyway.
 fn is_usual(value: &[u8]) -> bool {
     value.eq_ignore_ascii_case(b"keep-alive")

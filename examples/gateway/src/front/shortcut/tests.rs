@@ -25,6 +25,8 @@ use crate::front::{Settings, Upload};
 
 /// More than a body has in one piece.
 const LARGE: usize = 1_200_000;
+/// The most bytes of a head.
+const HEAD_BYTES: usize = 1 << 10;
 /// How long a client may do nothing.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -107,7 +109,7 @@ impl Site for Pages {
 /// A connection that takes no more than so many bytes that its client has not read.
 fn connect(pages: &Pages, room: usize) -> (DuplexStream, Arc<Shared<Pages>>, JoinHandle<()>) {
     let config = Config::new(([127, 0, 0, 1], 0).into(), "http://origin".parse().unwrap());
-    let settings = Settings { idle_timeout: IDLE, ..Settings::of(&config) };
+    let settings = Settings { idle_timeout: IDLE, head_bytes: HEAD_BYTES, ..Settings::of(&config) };
     let shared = Arc::new(Shared::new(pages.clone(), settings));
     let (client, server) = duplex(room);
     let serving = connection::serve(Arc::clone(&shared), server, ([127, 0, 0, 1], 1).into());
@@ -347,6 +349,38 @@ fn p21_a_request_that_has_only_begun_holds_up_no_stop() {
                 assert_eq!(stop(&pages.with_shortcuts(is_open), begun).await, Duration::ZERO, "{begun:?}");
             }
         }
+    });
+}
+
+#[test]
+fn p21_a_stop_cuts_off_nothing_after_an_upgrade_that_was_refused() {
+    run(async {
+        let pages = stored().await;
+        let (mut client, shared, serving) = connect(&pages, 2000);
+        let upgrade = "GET /empty HTTP/1.1\r\nHost: site\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n";
+        client.write_all(upgrade.as_bytes()).await.unwrap();
+        client.read_exact(&mut [0; 100]).await.unwrap();
+        client.write_all(REQUESTS[1].as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let close = shared.house.close(Duration::from_secs(10));
+        let mut all = Vec::new();
+        let (_, heard) = tokio::join!(close, client.read_to_end(&mut all));
+        heard.unwrap();
+        serving.await.unwrap();
+        assert!(all.len() > LARGE, "{}", all.len());
+    });
+}
+
+#[test]
+fn empty_lines_between_requests_are_nothing_however_many() {
+    run(async {
+        let pages = stored().await;
+        // Each comes alone: there is no room for two.
+        let request = [REQUESTS[0], "\r\n\n"].concat();
+        let pieces = vec![request.as_bytes(); HEAD_BYTES];
+        let told = answers(&told(&pages, request.len(), &pieces).await, |_| false);
+        assert_eq!(told.len(), HEAD_BYTES);
+        assert!(told.iter().all(|(lines, _)| lines[0] == "HTTP/1.1 200 OK"));
     });
 }
 

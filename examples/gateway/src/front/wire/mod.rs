@@ -67,6 +67,8 @@ pub(crate) struct Wire<T> {
     /// What may still be read, unlooked at, of a client that was refused.
     linger_bytes: usize,
     is_lingering: bool,
+    /// Whether there was a request that asked for another protocol.
+    was_held: bool,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
@@ -87,6 +89,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             is_mute: false,
             linger_bytes: 0,
             is_lingering: false,
+            was_held: false,
         }
     }
 
@@ -127,15 +130,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         matches!(self.speech, Speech::Broken)
     }
 
-    /// How many heads of HTTP/1 have been passed on, in full, unless what comes next is something else.
+    /// How many heads of HTTP/1 have been passed on, in full, unless what comes next is something else. From a request to
+    /// upgrade on nobody knows: hyper remembers it, granted or not, and ends otherwise then.
     #[inline]
     pub(crate) fn heads(&self) -> Option<u64> {
         match &self.speech {
-            Speech::Http1(framing)
-                if !(framing.is_in_body() || self.line.is_held() || self.line.is_tunnel()) =>
-            {
-                Some(framing.heads())
-            }
+            Speech::Http1(framing) if !(framing.is_in_body() || self.was_held) => Some(framing.heads()),
             _ => None,
         }
     }

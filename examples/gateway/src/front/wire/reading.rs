@@ -31,6 +31,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
                         if has_ended {
                             self.watch.note_head();
                             if framing.is_upgrade() {
+                                self.was_held = true;
                                 self.line.hold();
                             }
                         }
